@@ -1,0 +1,27 @@
+// Package needs finds the programs that a test runs for real: redis-server, chromium and the like.
+//
+// Where Go alone is installed, a test that needs more is skipped and says what it misses. With CI=true a missing
+// program fails the test, so that nothing is left out unseen.
+package needs
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// Tool returns the path of the first of the named programs that is installed. The names are alternatives, as in
+// Tool(t, "chromium", "google-chrome").
+func Tool(t testing.TB, names ...string) string {
+	t.Helper()
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("none of %q is installed; CI leaves no test out", names)
+	}
+	t.Skipf("none of %q is installed: 'make test' installs what the tests need", names)
+	return ""
+}
