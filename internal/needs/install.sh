@@ -1,0 +1,47 @@
+#!/bin/sh
+# Installs the programs that the tests run for real, from the system's packages where that is allowed; else names them.
+#
+#   install.sh            installs what is missing
+#   install.sh --report   names what is missing still; with CI=true that is an error
+#
+# Lines below: program, alternatives to it, Debian package, what cannot run without it.
+set -u
+needs='
+redis-server||redis-server|tests against a real Redis (workers in processes of their own, crashes, restarts)
+chromium|chromium-browser google-chrome|chromium|tests that open the report and the monitor in a browser
+'
+missing() {
+  echo "$needs" | while IFS='|' read -r program others package reason; do
+    [ -n "$program" ] || continue
+    for p in $program $others; do command -v "$p" >/dev/null 2>&1 && continue 2; done
+    echo "$package|$reason"
+  done
+}
+
+report() {
+  left=$(missing)
+  [ -n "$left" ] || return 0
+  echo "Not installed, so these could not run:"
+  echo "$left" | while IFS='|' read -r package reason; do echo "  $package: $reason"; done
+  [ "${CI:-}" != true ] || { echo "CI=true: a missing program is an error." >&2; return 1; }
+}
+
+if [ "${1:-}" = --report ]; then
+  report
+  exit
+fi
+packages=$(missing | cut -d'|' -f1 | tr '\n' ' ')
+[ -n "$packages" ] || exit 0
+sudo=
+if [ "$(id -u)" != 0 ]; then
+  if sudo -n true 2>/dev/null; then sudo="sudo -n"; else sudo=no; fi
+fi
+if [ "$sudo" != no ] && command -v apt-get >/dev/null 2>&1; then
+  echo "Installing for the tests: $packages"
+  log=$(mktemp)
+  # shellcheck disable=SC2086
+  { $sudo apt-get update -q && $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends $packages; } >"$log" 2>&1 </dev/null ||
+    tail -n 5 "$log" >&2
+  rm -f "$log"
+fi
+report
