@@ -1,0 +1,116 @@
+package artifact
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// inMemory is the size up to which a blob is read whole, so that the verified bytes are the ones that are served.
+// A larger one is verified in a pass of its own and then read from the same open file, whose content is never rewritten.
+const inMemory = 64 << 20
+
+// Blob is an open, verified blob. It must be closed; it is not for concurrent use, but ReadAt is.
+type Blob struct {
+	reader interface {
+		io.Reader
+		io.ReaderAt
+		io.Seeker
+	}
+	closer io.Closer
+	size   int64
+}
+
+// Size returns the number of bytes.
+func (b *Blob) Size() int64 { return b.size }
+
+func (b *Blob) Read(p []byte) (int, error)                { return b.reader.Read(p) }
+func (b *Blob) ReadAt(p []byte, off int64) (int, error)   { return b.reader.ReadAt(p, off) }
+func (b *Blob) Seek(off int64, whence int) (int64, error) { return b.reader.Seek(off, whence) }
+
+// Close releases the blob.
+func (b *Blob) Close() error {
+	if b.closer == nil {
+		return nil
+	}
+	return b.closer.Close()
+}
+
+// Open returns the blob after checking every byte against its digest. A damaged blob is removed, so that it is stored
+// anew when somebody makes it again, and the error is ErrCorrupt; an absent one is ErrNotFound.
+func (s *Store) Open(ctx context.Context, ref Ref) (*Blob, error) {
+	name := blobName(ref.Digest)
+	object, err := s.backend.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	blob, err := verify(ctx, object, ref)
+	if err == nil {
+		return blob, nil
+	}
+	_ = object.Close()
+	if errors.Is(err, ErrCorrupt) {
+		if deleted := s.backend.Delete(ctx, name); deleted != nil {
+			err = errors.Join(err, deleted)
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", ref.Digest, err)
+}
+
+func verify(ctx context.Context, object Object, ref Ref) (*Blob, error) {
+	if ref.Size > inMemory {
+		return verifyLarge(ctx, object, ref)
+	}
+	b := make([]byte, ref.Size)
+	if _, err := io.ReadFull(object, b); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+			return nil, ErrCorrupt
+		}
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	var one [1]byte
+	if n, _ := object.Read(one[:]); n != 0 || DigestOf(b) != ref.Digest {
+		return nil, ErrCorrupt
+	}
+	_ = object.Close()
+	return &Blob{reader: bytes.NewReader(b), size: ref.Size}, nil
+}
+
+func verifyLarge(ctx context.Context, object Object, ref Ref) (*Blob, error) {
+	h := sha256.New()
+	n, err := io.CopyBuffer(h, contextReader{ctx, object}, make([]byte, 1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("reading: %w", err)
+	}
+	if n != ref.Size || Digest(h.Sum(nil)) != ref.Digest {
+		return nil, ErrCorrupt
+	}
+	if _, err := object.Seek(0, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return &Blob{reader: object, closer: object, size: ref.Size}, nil
+}
+
+// ReadAll returns the verified bytes of a blob.
+func (s *Store) ReadAll(ctx context.Context, ref Ref) ([]byte, error) {
+	blob, err := s.Open(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	defer blob.Close()
+	b := make([]byte, blob.Size())
+	_, err = io.ReadFull(blob, b)
+	return b, err
+}
+
+// Verify checks a blob as Open does.
+func (s *Store) Verify(ctx context.Context, ref Ref) error {
+	blob, err := s.Open(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return blob.Close()
+}

@@ -1,0 +1,205 @@
+package artifact
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// tempDir holds uploads that have no name yet. It lies in the same file system, so that a rename is atomic; what a killed
+// process left there is removed once it is older than tempAge.
+const (
+	tempDir = "tmp"
+	tempAge = 48 * time.Hour
+)
+
+// dir is the Backend over a local directory.
+type dir struct{ root string }
+
+func newDir(root string) (*dir, error) {
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(abs); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("the store %s is a file, not a folder: %w", abs, ErrUnreachable)
+	}
+	if err := os.MkdirAll(filepath.Join(abs, tempDir), 0o755); err != nil {
+		return nil, fmt.Errorf("making the store: %w: %w", ErrUnreachable, err)
+	}
+	d := &dir{root: abs}
+	d.sweep()
+	return d, nil
+}
+
+// sweep removes what killed processes left behind. Failing to is harmless.
+func (d *dir) sweep() {
+	entries, err := os.ReadDir(filepath.Join(d.root, tempDir))
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > tempAge {
+			_ = os.Remove(filepath.Join(d.root, tempDir, e.Name()))
+		}
+	}
+}
+
+func (d *dir) path(name string) string { return filepath.Join(d.root, filepath.FromSlash(name)) }
+
+func (d *dir) Begin(context.Context) (Upload, error) {
+	f, err := os.CreateTemp(filepath.Join(d.root, tempDir), "put-")
+	if errors.Is(err, fs.ErrNotExist) { // somebody emptied the store under us
+		if err = os.MkdirAll(filepath.Join(d.root, tempDir), 0o755); err == nil {
+			f, err = os.CreateTemp(filepath.Join(d.root, tempDir), "put-")
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("writing to the store: %w: %w", ErrUnreachable, err)
+	}
+	return &dirUpload{dir: d, file: f}, nil
+}
+
+func (d *dir) Open(_ context.Context, name string) (Object, error) {
+	f, err := os.Open(d.path(name))
+	if err != nil {
+		return nil, pathError(name, err)
+	}
+	return f, nil
+}
+
+func (d *dir) Stat(_ context.Context, name string) (int64, error) {
+	info, err := os.Stat(d.path(name))
+	if err != nil {
+		return 0, pathError(name, err)
+	}
+	return info.Size(), nil
+}
+
+func (d *dir) Delete(_ context.Context, name string) error {
+	if err := os.Remove(d.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return pathError(name, err)
+	}
+	return nil
+}
+
+func (d *dir) List(_ context.Context, folder string) ([]string, error) {
+	entries, err := os.ReadDir(d.path(folder)) // sorted by name
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, pathError(folder, err)
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, nil
+}
+
+// pathError tells an absent object from a store that cannot be read.
+func pathError(name string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w", name, ErrNotFound)
+	}
+	return fmt.Errorf("%s: %w: %w", name, ErrUnreachable, err)
+}
+
+type dirUpload struct {
+	dir  *dir
+	file *os.File
+}
+
+func (u *dirUpload) Write(p []byte) (int, error) {
+	n, err := u.file.Write(p)
+	if err != nil {
+		err = fmt.Errorf("writing to the store: %w: %w", ErrUnreachable, err)
+	}
+	return n, err
+}
+
+func (u *dirUpload) Abort() {
+	_ = u.file.Close()
+	_ = os.Remove(u.file.Name())
+}
+
+// Commit links the file under its name: link, unlike rename, refuses a name that is taken, which makes two writers of
+// one name agree on the first. File systems without hard links fall back to a rename.
+func (u *dirUpload) Commit(_ context.Context, name string, o CommitOptions) (bool, error) {
+	defer u.Abort()
+	if err := u.seal(o); err != nil {
+		return false, err
+	}
+	target := u.dir.path(name)
+	created, err := place(u.file.Name(), target, o.Replace)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(target), 0o755); err == nil {
+			created, err = place(u.file.Name(), target, o.Replace)
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("storing %s: %w: %w", name, ErrUnreachable, err)
+	}
+	if created && o.Durable {
+		err = syncDirs(u.dir.root, filepath.Dir(target))
+	}
+	return created, err
+}
+
+// seal makes the finished file read-only and, if asked, durable.
+func (u *dirUpload) seal(o CommitOptions) error {
+	if err := u.file.Chmod(0o444); err != nil {
+		return fmt.Errorf("storing: %w: %w", ErrUnreachable, err)
+	}
+	if !o.Durable {
+		return nil
+	}
+	if err := u.file.Sync(); err != nil {
+		return fmt.Errorf("storing: %w: %w", ErrUnreachable, err)
+	}
+	return nil
+}
+
+func place(from, to string, replace bool) (created bool, err error) {
+	if replace {
+		return true, os.Rename(from, to)
+	}
+	err = os.Link(from, to)
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, fs.ErrExist):
+		return false, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return false, err
+	}
+	if _, statErr := os.Stat(to); statErr == nil {
+		return false, nil
+	}
+	return true, os.Rename(from, to)
+}
+
+// syncDirs makes a new name durable: the folder that holds it and, as it may be new itself, the folders up to the root.
+func syncDirs(root, folder string) error {
+	for {
+		f, err := os.Open(folder)
+		if err != nil {
+			return fmt.Errorf("syncing %s: %w", folder, err)
+		}
+		err = f.Sync()
+		_ = f.Close()
+		if err != nil {
+			return fmt.Errorf("syncing %s: %w", folder, err)
+		}
+		if folder == root || !strings.HasPrefix(folder, root) {
+			return nil
+		}
+		folder = filepath.Dir(folder)
+	}
+}

@@ -1,0 +1,116 @@
+package artifact
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// NewRunID returns an id that sorts by time and is short enough to type: date, time of day (UTC) and six random
+// characters, as in 20261123-142501-k3f9qz.
+func NewRunID(t time.Time) string {
+	const letters = "23456789abcdefghjkmnpqrstuvwxyz"
+	var random [6]byte
+	_, _ = rand.Read(random[:]) // never fails
+	for i, b := range random {
+		random[i] = letters[int(b)%len(letters)]
+	}
+	return t.UTC().Format("20060102-150405") + "-" + string(random[:])
+}
+
+var runID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{8}-[0-9]{6}-[a-z0-9]{6}$`) })
+
+// ValidRunID reports whether id has the form that NewRunID gives. Nothing else is ever made part of a path.
+func ValidRunID(id string) bool { return runID().MatchString(id) }
+
+func runName(id, name string) (string, error) {
+	if !ValidRunID(id) || name == "" || strings.ContainsAny(name, "/\\") || strings.HasPrefix(name, ".") {
+		return "", fmt.Errorf("%q, %q: no document of a run", id, name)
+	}
+	return "runs/" + id + "/" + name, nil
+}
+
+// PutRun stores a document of a run durably, in the place of an older one of the same name.
+func (s *Store) PutRun(ctx context.Context, id, name string, b []byte) error {
+	path, err := runName(id, name)
+	if err != nil {
+		return err
+	}
+	return s.putDocument(ctx, path, b, CommitOptions{Replace: true, Durable: true})
+}
+
+// PutRunView stores a document of a run that can be made again, such as its report, without the cost of a sync.
+func (s *Store) PutRunView(ctx context.Context, id, name string, b []byte) error {
+	path, err := runName(id, name)
+	if err != nil {
+		return err
+	}
+	return s.putDocument(ctx, path, b, CommitOptions{Replace: true})
+}
+
+// Run returns a document of a run, or ErrNotFound.
+func (s *Store) Run(ctx context.Context, id, name string) ([]byte, error) {
+	path, err := runName(id, name)
+	if err != nil {
+		return nil, err
+	}
+	return s.document(ctx, path)
+}
+
+// RunPath returns where a document of a run lies on this machine, or "" when the store is elsewhere.
+func (s *Store) RunPath(id, name string) string {
+	path, err := runName(id, name)
+	d, ok := s.backend.(*dir)
+	if err != nil || !ok {
+		return ""
+	}
+	return d.path(path)
+}
+
+// Runs returns run ids, newest first, at most limit of them (0: all).
+func (s *Store) Runs(ctx context.Context, limit int) ([]string, error) {
+	names, err := s.backend.List(ctx, "runs")
+	if err != nil {
+		return nil, err
+	}
+	names = slices.DeleteFunc(names, func(n string) bool { return !ValidRunID(n) })
+	slices.Reverse(names)
+	if limit > 0 {
+		names = names[:min(limit, len(names))]
+	}
+	return names, nil
+}
+
+// ErrAmbiguous says that a prefix fits several runs.
+var ErrAmbiguous = errors.New("fits several runs")
+
+// ResolveRun returns the one run whose id, or the random end of it, starts with prefix.
+func (s *Store) ResolveRun(ctx context.Context, prefix string) (string, error) {
+	ids, err := s.Runs(ctx, 0)
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, id := range ids {
+		if id == prefix {
+			return id, nil
+		}
+		tail := id[strings.LastIndexByte(id, '-')+1:]
+		if prefix != "" && (strings.HasPrefix(id, prefix) || strings.HasPrefix(tail, prefix)) {
+			found = append(found, id)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("no run %.40q in %s: %w", prefix, s.location, ErrNotFound)
+	case 1:
+		return found[0], nil
+	}
+	return "", fmt.Errorf("%.40q %w: %s", prefix, ErrAmbiguous, strings.Join(found[:min(5, len(found))], ", "))
+}
