@@ -1,0 +1,45 @@
+package pipeline
+
+import "time"
+
+// Types of events: Dagster's names where they fit, then ours.
+const (
+	RunEnqueued     = "RUN_ENQUEUED"
+	RunStart        = "RUN_START"
+	RunSuccess      = "RUN_SUCCESS"
+	RunFailure      = "RUN_FAILURE"
+	RunCanceled     = "RUN_CANCELED"
+	StepStart       = "STEP_START"
+	StepSuccess     = "STEP_SUCCESS"
+	StepFailure     = "STEP_FAILURE"
+	StepSkipped     = "STEP_SKIPPED"
+	StepUpForRetry  = "STEP_UP_FOR_RETRY"
+	EngineEvent     = "ENGINE_EVENT"
+	StepCacheHit    = "STEP_CACHE_HIT"
+	StepCacheMiss   = "STEP_CACHE_MISS"
+	StepEarlyCutoff = "STEP_EARLY_CUTOFF" // it ran again and made what it had made before: nothing downstream changes
+	BlobStored      = "BLOB_STORED"
+	BlobCorrupt     = "BLOB_CORRUPT"
+	NonDeterminism  = "NON_DETERMINISM_DETECTED"
+	WorkerLost      = "WORKER_LOST"
+	LogsCaptured    = "LOGS_CAPTURED"
+	StepHandedOver  = "STEP_HANDED_OVER" // a draining worker gave it back
+)
+
+// Event is one thing that happened in a run.
+type Event struct {
+	ID      string            `json:"id"` // its place in the run's stream
+	Time    time.Time         `json:"time"`
+	Run     string            `json:"run"`
+	Type    string            `json:"type"`
+	Stage   string            `json:"stage,omitempty"`
+	Attempt int               `json:"attempt,omitempty"`
+	Worker  string            `json:"worker,omitempty"`
+	Message string            `json:"message,omitempty"`
+	Data    map[string]string `json:"data,omitempty"`
+}
+
+// EndsRun reports whether the event is the last of its run.
+func (e Event) EndsRun() bool {
+	return e.Type == RunSuccess || e.Type == RunFailure || e.Type == RunCanceled
+}

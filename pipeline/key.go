@@ -1,0 +1,141 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+
+	"github.com/hashline/hashline/artifact"
+)
+
+// keySchema is part of every key: raising it makes every earlier result unreachable.
+const keySchema = "hashline.key/1"
+
+// Input is one resolved input of an action.
+type Input struct {
+	Role string       `json:"role"`
+	Ref  artifact.Ref `json:"ref"`
+}
+
+// components lists everything that can change an action's result, one labelled value each. Nothing else may.
+func components(k Kind, code string, params json.RawMessage, seed uint64, inputs []Input) ([]artifact.Component, error) {
+	c := []artifact.Component{
+		{Label: "schema", Value: keySchema},
+		{Label: "kind", Value: k.Name},
+		{Label: "code", Value: code},
+		{Label: "go", Value: runtime.Version()},
+	}
+	if k.Native {
+		c = append(c, artifact.Component{Label: "numeric", Value: "native/" + runtime.GOARCH})
+	} else {
+		c = append(c, artifact.Component{Label: "numeric", Value: "portable"})
+	}
+	flat := map[string]string{}
+	if err := flatten(flat, "params", params); err != nil {
+		return nil, err
+	}
+	for _, label := range slices.Sorted(maps.Keys(flat)) {
+		c = append(c, artifact.Component{Label: label, Value: flat[label]})
+	}
+	if k.Seeded {
+		c = append(c, artifact.Component{Label: "seed", Value: strconv.FormatUint(seed, 10)})
+	}
+	counts := map[string]int{}
+	for _, in := range inputs {
+		label := "input." + in.Role
+		if spec, _ := k.input(in.Role); spec.Many {
+			label += "." + strconv.Itoa(counts[in.Role])
+			counts[in.Role]++
+		}
+		c = append(c, artifact.Component{Label: label, Value: fmt.Sprintf("%s %d", in.Ref.Digest, in.Ref.Size)})
+	}
+	return c, nil
+}
+
+// flatten splits parameters into one component a field, so that a miss names the field that changed.
+func flatten(into map[string]string, label string, raw json.RawMessage) error {
+	if trimmed := bytes.TrimSpace(raw); len(trimmed) > 0 && trimmed[0] == '{' {
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &fields); err != nil {
+			return err
+		}
+		for name, value := range fields {
+			if err := flatten(into, label+"."+name, value); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	into[label] = string(raw)
+	return nil
+}
+
+// actionKey hashes the components, each on a line of its own with both parts quoted, so that no two can run together.
+// HASHLINE_DEBUG_KEYS=1 prints the lines.
+func actionKey(cs []artifact.Component) artifact.ActionKey {
+	var b bytes.Buffer
+	for _, c := range cs {
+		fmt.Fprintf(&b, "%q %q\n", c.Label, c.Value)
+	}
+	key := artifact.ActionKey(artifact.DigestOf(b.Bytes()))
+	if os.Getenv("HASHLINE_DEBUG_KEYS") == "1" {
+		fmt.Fprintf(os.Stderr, "key %s\n%s", key, b.Bytes())
+	}
+	return key
+}
+
+// missReason says what keeps an action from being a hit: how it differs from the most similar earlier one of its kind.
+func missReason(now []artifact.Component, earlier []*artifact.ActionResult) string {
+	var best []string
+	for i, r := range earlier {
+		if d := differences(r.Components, now); i == 0 || len(d) < len(best) {
+			best = d
+		}
+	}
+	switch {
+	case len(earlier) == 0:
+		return "first of its kind"
+	case len(best) == 0:
+		return "its stored outputs were gone or damaged"
+	case len(best) > 3:
+		return fmt.Sprintf("%s; %s; %s; and %d more", best[0], best[1], best[2], len(best)-3)
+	}
+	text := best[0]
+	for _, d := range best[1:] {
+		text += "; " + d
+	}
+	return text
+}
+
+// differences names the components that differ, shortest text that tells a reader what changed.
+func differences(old, now []artifact.Component) []string {
+	before := make(map[string]string, len(old))
+	for _, c := range old {
+		before[c.Label] = c.Value
+	}
+	var d []string
+	for _, c := range now {
+		was, ok := before[c.Label]
+		delete(before, c.Label)
+		switch {
+		case ok && was == c.Value:
+		case len(was) <= 40 && len(c.Value) <= 40 && ok:
+			d = append(d, fmt.Sprintf("%s %s -> %s", c.Label, was, c.Value))
+		case !ok:
+			d = append(d, c.Label+" is new")
+		default:
+			d = append(d, c.Label+" changed")
+		}
+	}
+	for _, c := range old {
+		if _, gone := before[c.Label]; gone {
+			d = append(d, c.Label+" is gone")
+		}
+	}
+	return d
+}
