@@ -7,12 +7,13 @@ import "math/bits"
 func Mix(words ...uint64) uint64 {
 	var h uint64 = 0x243f6a8885a308d3 // the first fractional bits of pi
 	for _, w := range words {
-		h = finalise(h ^ w)
+		h = Scramble(h ^ w)
 	}
 	return h
 }
 
-func finalise(x uint64) uint64 {
+// Scramble is the finaliser of splitmix64: a bijection that spreads every bit over all others.
+func Scramble(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
@@ -25,7 +26,7 @@ func HashString(seed uint64, s string) uint64 {
 	for i := range len(s) {
 		h = (h ^ uint64(s[i])) * 0x100000001b3
 	}
-	return finalise(h)
+	return Scramble(h)
 }
 
 // RNG is a counter-based generator (splitmix64): its n-th number is a function of the key and n alone, so streams with
@@ -36,7 +37,7 @@ type RNG struct{ state uint64 }
 func NewRNG(seed uint64, keys ...uint64) *RNG {
 	h := Mix(seed)
 	for _, k := range keys {
-		h = finalise(h ^ k)
+		h = Scramble(h ^ k)
 	}
 	return &RNG{state: h}
 }
