@@ -1,0 +1,161 @@
+package parquet_test
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"reflect"
+	"testing"
+
+	"github.com/hashline/hashline/ml/frame"
+	"github.com/hashline/hashline/ml/parquet"
+)
+
+func table(rows int) *frame.Frame {
+	f := &frame.Frame{Rows: rows, Meta: map[string]string{"recipe": `{"a":1}`, "b": "2"}}
+	add := func(c *frame.Column) { f.Columns = append(f.Columns, c) }
+	nan := math.NaN()
+	z := &frame.Column{Name: "z whole", Type: frame.Integer}
+	a := &frame.Column{Name: "a", Type: frame.Float}
+	h := &frame.Column{Name: "with gaps", Type: frame.Float}
+	b := &frame.Column{Name: "bool", Type: frame.Boolean}
+	d := &frame.Column{Name: "day", Type: frame.Date}
+	g := &frame.Column{Name: "day with gaps", Type: frame.Date}
+	s := &frame.Column{Name: "state", Type: frame.Category, Levels: []string{"é<b>", "", "Texas\x1b[31m"}}
+	m := &frame.Column{Name: "text", Type: frame.Text}
+	for i := range rows {
+		z.Num = append(z.Num, float64(i*3))
+		a.Num = append(a.Num, float64(i)/7)
+		v := float64(i)
+		if i%3 == 0 {
+			v = nan
+		}
+		h.Num = append(h.Num, v)
+		b.Num = append(b.Num, float64(i%2))
+		d.Days = append(d.Days, int32(i-100))
+		day := int32(i)
+		if i%5 == 0 {
+			day = frame.MissingDay
+		}
+		g.Days = append(g.Days, day)
+		s.Codes = append(s.Codes, int32(i%3))
+		code := int32(len(m.Levels))
+		if i%4 == 3 {
+			code = frame.MissingCode
+		} else {
+			m.Levels = append(m.Levels, fmt.Sprint("text ", i))
+		}
+		m.Codes = append(m.Codes, code)
+	}
+	if rows == 0 {
+		s.Levels = nil
+	}
+	for _, c := range []*frame.Column{z, a, h, b, d, g, s, m} {
+		add(c)
+	}
+	return f
+}
+
+// same compares frames, taking NaN for equal to NaN.
+func same(t *testing.T, got, want *frame.Frame) {
+	t.Helper()
+	if got.Rows != want.Rows || !reflect.DeepEqual(got.Meta, want.Meta) || len(got.Columns) != len(want.Columns) {
+		t.Fatalf("got %d rows, %d columns, meta %v; want %d, %d, %v", got.Rows, len(got.Columns), got.Meta, want.Rows, len(want.Columns), want.Meta)
+	}
+	for i, w := range want.Columns {
+		g := got.Columns[i]
+		if g.Name != w.Name || g.Type != w.Type {
+			t.Errorf("column %d: got %q %v, want %q %v", i, g.Name, g.Type, w.Name, w.Type)
+		}
+		for r := range want.Rows {
+			if g.Missing(r) != w.Missing(r) {
+				t.Fatalf("column %q, row %d: missing %v, want %v", w.Name, r, g.Missing(r), w.Missing(r))
+			}
+			if w.Missing(r) {
+				continue
+			}
+			switch {
+			case w.Type.Numeric() && g.Num[r] != w.Num[r],
+				w.Type == frame.Date && g.Days[r] != w.Days[r],
+				w.Type.Textual() && g.Levels[g.Codes[r]] != w.Levels[w.Codes[r]]:
+				t.Fatalf("column %q, row %d differs", w.Name, r)
+			}
+		}
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, rows := range []int{0, 1, 7, 3000, 300_000} {
+		t.Run(fmt.Sprint(rows), func(t *testing.T) {
+			f := table(rows)
+			var b, again bytes.Buffer
+			if err := parquet.Write(&b, f); err != nil {
+				t.Fatal(err)
+			}
+			got, err := parquet.Read(bytes.NewReader(b.Bytes()), int64(b.Len()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, got, f)
+			if err := parquet.Write(&again, got); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(again.Bytes(), b.Bytes()) {
+				t.Error("the bytes of a table read back and written again differ")
+			}
+		})
+	}
+}
+
+func TestReadSomeColumns(t *testing.T) {
+	var b bytes.Buffer
+	if err := parquet.Write(&b, table(100)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := parquet.Read(bytes.NewReader(b.Bytes()), int64(b.Len()), "day", "a")
+	if err != nil || len(f.Columns) != 2 || f.Columns[0].Name != "day" || f.Columns[1].Name != "a" {
+		t.Errorf("got %v, %v; want the columns day and a", f, err)
+	}
+	if _, err := parquet.Read(bytes.NewReader(b.Bytes()), int64(b.Len()), "no such"); err == nil {
+		t.Error("an absent column was read")
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	var b bytes.Buffer
+	if err := parquet.Write(&b, table(20)); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Add(b.Bytes()[:b.Len()/2])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		table, err := parquet.Read(bytes.NewReader(b), int64(len(b)))
+		if err == nil {
+			if err := table.Validate(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func BenchmarkWrite(b *testing.B) {
+	f := table(10_000)
+	for b.Loop() {
+		var out bytes.Buffer
+		if err := parquet.Write(&out, f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	var out bytes.Buffer
+	if err := parquet.Write(&out, table(10_000)); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := parquet.Read(bytes.NewReader(out.Bytes()), int64(out.Len())); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
