@@ -210,3 +210,6 @@ func (m *Ensemble) add(nodes []node) {
 		m.value = append(m.value, make([]uint32, m.classes-1)...)
 	}
 }
+
+// Classes returns the number of classes.
+func (m *Ensemble) Classes() int { return m.classes }

@@ -1,0 +1,76 @@
+// Package model is the file format of a trained model: one estimator with everything that scoring raw rows needs.
+package model
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/hashline/hashline/ml/frame"
+	"github.com/hashline/hashline/ml/linear"
+	"github.com/hashline/hashline/ml/tree"
+)
+
+// Schema is the schema of Model; fields are only ever added.
+const Schema = "hashline.model/1"
+
+// Model is a trained model as JSON. Exactly one of Tree and Linear is set.
+type Model struct {
+	Schema  string            `json:"schema"`
+	Name    string            `json:"name"`
+	Engine  string            `json:"engine"` // what trained it: native or golearn
+	Target  string            `json:"target"` // the expression that gave the classes
+	Classes []string          `json:"classes"`
+	Recipe  json.RawMessage   `json:"recipe"` // how raw columns become features; see package feature
+	Tree    *tree.Ensemble    `json:"tree,omitempty"`
+	Linear  *linear.Model     `json:"linear,omitempty"`
+	Options map[string]string `json:"options,omitempty"` // of the fit, for the reader
+	Columns []string          `json:"features"`          // names in the estimator's order
+}
+
+// Estimator predicts class probabilities.
+type Estimator interface {
+	Predict(columns []*frame.Column, cores int) ([]float64, error)
+	PredictPermuted(columns []*frame.Column, permutations [][]int32, cores int, visit func(feature, permutation int, proba []float64)) error
+}
+
+// Estimator returns the one that is set.
+func (m *Model) Estimator() Estimator {
+	if m.Tree != nil {
+		return m.Tree
+	}
+	return m.Linear
+}
+
+// Predict returns the class probabilities of the rows of a table of features: n x classes, row-major.
+func (m *Model) Predict(f *frame.Frame, cores int) ([]float64, error) {
+	columns, err := f.Select(m.Columns...)
+	if err != nil {
+		return nil, err
+	}
+	return m.Estimator().Predict(columns, cores)
+}
+
+// Parse reads a model and checks it, so that a damaged or hostile file is an error and not a panic.
+func Parse(b []byte) (*Model, error) {
+	var m Model
+	if err := json.Unmarshal(b, &m); err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	if m.Schema != Schema {
+		return nil, fmt.Errorf("model: schema %.40q, want %s", m.Schema, Schema)
+	}
+	if (m.Tree == nil) == (m.Linear == nil) {
+		return nil, errors.New("model: want exactly one of tree and linear")
+	}
+	classes := 0
+	if m.Tree != nil {
+		classes = m.Tree.Classes()
+	} else {
+		classes = m.Linear.Classes
+	}
+	if classes != len(m.Classes) {
+		return nil, fmt.Errorf("model: an estimator of %d classes, want %d", classes, len(m.Classes))
+	}
+	return &m, nil
+}

@@ -1,0 +1,202 @@
+// Package split divides the rows of a table into a training and a test part.
+//
+// Rows are ranked by a keyed hash of their own content and of their number among equal rows, never by their place in the
+// table, so that one more row does not move the others. Both parts keep the order of the table.
+package split
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/hashline/hashline/ml/frame"
+	"github.com/hashline/hashline/ml/num"
+)
+
+// Parts are row numbers, ascending, that together are all rows.
+type Parts struct {
+	Train, Test []int32
+}
+
+// Keys ranks n rows: one number a row, a function of the row's content (over all columns) and of its number among equal
+// rows.
+func Keys(columns []*frame.Column, n int, seed uint64) []uint64 {
+	keys := frame.RowHashes(columns, n, seed)
+	occurrence := make(map[uint64]uint64, n)
+	for i, h := range keys {
+		k := occurrence[h]
+		occurrence[h] = k + 1
+		if k > 0 {
+			keys[i] = num.Scramble(h ^ num.Scramble(k))
+		}
+	}
+	return keys
+}
+
+// count is the number of test rows: share x n, rounded up as scikit-learn does.
+func count(share float64, n int) (int, error) {
+	if !(share > 0 && share < 1) {
+		return 0, fmt.Errorf("a test part of %v is not between 0 and 1", share)
+	}
+	c := int(math.Ceil(float64(share*float64(n)) - 1e-9))
+	if c < 1 || c >= n {
+		return 0, fmt.Errorf("%d rows cannot be split into a training part and a test part of %v", n, share)
+	}
+	return c, nil
+}
+
+// Stratified gives every class its share of the test part, exactly: the counts are those of largest remainders. A class
+// of two rows or more has one in each part at least; the only row of a class goes to the training part.
+func Stratified(y []int32, classes int, keys []uint64, share float64) (Parts, error) {
+	want, err := count(share, len(y))
+	if err != nil {
+		return Parts{}, err
+	}
+	members := make([][]int32, classes)
+	for i, c := range y {
+		members[c] = append(members[c], int32(i))
+	}
+	quota := quotas(members, want, len(y))
+	test := make([]bool, len(y))
+	for c, rows := range members {
+		slices.SortFunc(rows, func(a, b int32) int { return cmp.Or(cmp.Compare(keys[a], keys[b]), cmp.Compare(a, b)) })
+		for _, r := range rows[:quota[c]] {
+			test[r] = true
+		}
+	}
+	return parts(test), nil
+}
+
+// quotas shares the test rows among the classes in proportion to their sizes, by largest remainders.
+func quotas(members [][]int32, want, n int) []int {
+	quota := make([]int, len(members))
+	type rest struct{ class, remainder int }
+	var rests []rest
+	given := 0
+	for c, rows := range members {
+		exact := len(rows) * want
+		quota[c] = exact / n
+		given += quota[c]
+		rests = append(rests, rest{c, exact % n})
+	}
+	slices.SortStableFunc(rests, func(a, b rest) int { return cmp.Compare(b.remainder, a.remainder) })
+	for i := 0; given < want; i, given = i+1, given+1 {
+		quota[rests[i%len(rests)].class]++
+	}
+	for c, rows := range members {
+		switch {
+		case len(rows) < 2:
+			quota[c] = 0
+		default:
+			quota[c] = max(1, min(quota[c], len(rows)-1))
+		}
+	}
+	return quota
+}
+
+// Group keeps rows with the same value of a column together. Groups are taken for the test part in the order of a keyed
+// hash of their value as long as they fit. Rows without a value are groups of their own.
+func Group(column *frame.Column, keys []uint64, share float64, seed uint64) (Parts, error) {
+	n := len(keys)
+	want, err := count(share, n)
+	if err != nil {
+		return Parts{}, err
+	}
+	hashes := frame.RowHashes([]*frame.Column{column}, n, seed)
+	size := make(map[uint64]int, n)
+	for i := range hashes {
+		if column.Missing(i) {
+			hashes[i] = keys[i]
+		}
+		size[hashes[i]]++
+	}
+	if len(size) < 2 {
+		return Parts{}, errors.New("all rows are of one group")
+	}
+	groups := make([]uint64, 0, len(size))
+	for h := range size {
+		groups = append(groups, h)
+	}
+	slices.Sort(groups)
+	chosen := make(map[uint64]bool, len(size))
+	given := 0
+	for _, h := range groups {
+		if given+size[h] <= want {
+			chosen[h] = true
+			given += size[h]
+		}
+	}
+	if given == 0 { // every group is larger than the test part: the smallest one is nearest
+		least := groups[0]
+		for _, h := range groups {
+			if size[h] < size[least] {
+				least = h
+			}
+		}
+		chosen[least] = true
+	}
+	test := make([]bool, n)
+	for i, h := range hashes {
+		test[i] = chosen[h]
+	}
+	return parts(test), nil
+}
+
+// Time takes the latest rows by a date or number for the test part. Rows of one moment stay together, on the side that
+// brings the test part nearer to its size; rows without a value go to the training part.
+func Time(column *frame.Column, share float64) (Parts, error) {
+	n := column.Len()
+	want, err := count(share, n)
+	if err != nil {
+		return Parts{}, err
+	}
+	var moment func(i int32) float64
+	switch {
+	case column.Type == frame.Date:
+		moment = func(i int32) float64 { return float64(column.Days[i]) }
+	case column.Type.Numeric():
+		moment = func(i int32) float64 { return column.Num[i] }
+	default:
+		return Parts{}, fmt.Errorf("column %q is of type %v: a split by time needs dates or numbers", column.Name, column.Type)
+	}
+	rows := make([]int32, 0, n)
+	for i := range n {
+		if !column.Missing(i) {
+			rows = append(rows, int32(i))
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b int32) int { return cmp.Compare(moment(a), moment(b)) })
+	if len(rows) == 0 || moment(rows[0]) == moment(rows[len(rows)-1]) && len(rows) == n {
+		return Parts{}, fmt.Errorf("column %q has less than two moments", column.Name)
+	}
+	from := max(0, len(rows)-want)
+	low, high := from, from
+	for low > 0 && moment(rows[low-1]) == moment(rows[from]) {
+		low--
+	}
+	for high < len(rows) && moment(rows[high]) == moment(rows[from]) {
+		high++
+	}
+	if high < len(rows) && (from-low > high-from || low == 0 && len(rows) == n) {
+		low = high
+	}
+	test := make([]bool, n)
+	for _, r := range rows[low:] {
+		test[r] = true
+	}
+	return parts(test), nil
+}
+
+func parts(test []bool) Parts {
+	var p Parts
+	for i, t := range test {
+		if t {
+			p.Test = append(p.Test, int32(i))
+		} else {
+			p.Train = append(p.Train, int32(i))
+		}
+	}
+	return p
+}
