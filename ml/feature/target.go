@@ -1,0 +1,337 @@
+// Package feature turns the columns of a table into features and its target into classes.
+//
+// A Target is an expression: the name of a column with classes, a comparison on a numeric column (Profit > 0), or several
+// thresholds on one (Profit < 0 | Profit < 100), which make ordered classes. A Recipe says how raw columns become
+// features; it fits nothing, so the same recipe serves training and the scoring of raw rows.
+package feature
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashline/hashline/ml/csv"
+	"github.com/hashline/hashline/ml/frame"
+)
+
+// Limits of a target.
+const (
+	MaxClasses  = 100 // classes of any target
+	MaxDistinct = 20  // distinct values of a numeric column that are classes by themselves
+)
+
+// Target is a parsed target expression.
+type Target struct {
+	Expression string
+	Column     string
+	conditions []condition // none: the values of the column are the classes
+}
+
+// condition is one comparison with a number.
+type condition struct {
+	op    string
+	value float64
+	text  string // the number as written
+}
+
+// operators, longest first so that >= is not taken for >.
+var operators = []string{"<=", ">=", "==", "!=", "<", ">", "="}
+
+// ParseTarget reads an expression for a table with the given columns. An exact column name wins; else the text, or each
+// part of it between |, is split at its last operator.
+func ParseTarget(expression string, columns []string) (*Target, error) {
+	expression = strings.TrimSpace(expression)
+	if expression == "" {
+		return nil, &csv.InputError{Message: "the target is empty", Hint: "name a column, or a comparison such as \"Profit > 0\""}
+	}
+	if slices.Contains(columns, expression) {
+		return &Target{Expression: expression, Column: expression}, nil
+	}
+	t, err := parseConditions([]string{expression}, columns)
+	if err != nil && strings.Contains(expression, "|") {
+		t, err = parseConditions(strings.Split(expression, "|"), columns)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t.Expression = expression
+	return t, nil
+}
+
+func parseConditions(parts, columns []string) (*Target, error) {
+	t := &Target{}
+	for i, part := range parts {
+		name, c, err := parseCondition(strings.TrimSpace(part), columns)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 && name != t.Column {
+			return nil, &csv.InputError{Message: fmt.Sprintf("the target compares two columns, %s and %s", csv.Quote(t.Column), csv.Quote(name)),
+				Hint: "thresholds make ordered classes of one column"}
+		}
+		t.Column = name
+		t.conditions = append(t.conditions, c)
+	}
+	return t, t.checkOrder()
+}
+
+// checkOrder holds several thresholds to one direction, each class following the one before.
+func (t *Target) checkOrder() error {
+	for i := 1; i < len(t.conditions); i++ {
+		a, b := t.conditions[i-1], t.conditions[i]
+		up := strings.HasPrefix(a.op, "<") && a.op == b.op && a.value < b.value
+		down := strings.HasPrefix(a.op, ">") && a.op == b.op && a.value > b.value
+		if !up && !down {
+			return &csv.InputError{Message: fmt.Sprintf("the thresholds %s %s and %s %s are not in order", a.op, a.text, b.op, b.text),
+				Hint: "write them ascending with <, as in \"Profit < 0 | Profit < 100\""}
+		}
+	}
+	return nil
+}
+
+func parseCondition(text string, columns []string) (string, condition, error) {
+	at, op := lastOperator(text)
+	if at < 0 {
+		return "", condition{}, noColumn(text, columns)
+	}
+	name, value := strings.TrimSpace(text[:at]), strings.TrimSpace(text[at+len(op):])
+	if !slices.Contains(columns, name) {
+		return "", condition{}, noColumn(name, columns)
+	}
+	v, err := strconv.ParseFloat(value, 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return "", condition{}, &csv.InputError{Message: fmt.Sprintf("the target compares %s with %s, which is no number", csv.Quote(name), csv.Quote(value)),
+			Hint: "compare with a number, as in \"Profit > 0\""}
+	}
+	if op == "=" {
+		op = "=="
+	}
+	return name, condition{op, v, value}, nil
+}
+
+func lastOperator(text string) (int, string) {
+	for at := len(text) - 1; at >= 0; at-- {
+		for _, op := range operators {
+			if strings.HasPrefix(text[at:], op) {
+				if at > 0 && slices.Contains(operators, text[at-1:at+1]) && len(op) == 1 {
+					return at - 1, text[at-1 : at+1]
+				}
+				return at, op
+			}
+		}
+	}
+	return -1, ""
+}
+
+// noColumn says that there is no such column and names the nearest.
+func noColumn(name string, columns []string) error {
+	e := &csv.InputError{Message: fmt.Sprintf("there is no column %s", csv.Quote(name))}
+	if n := Nearest(name, columns); n != "" {
+		e.Hint = fmt.Sprintf("did you mean %s?", csv.Quote(n))
+	} else {
+		quoted := make([]string, 0, 30)
+		for _, c := range columns[:min(30, len(columns))] {
+			quoted = append(quoted, csv.Quote(c))
+		}
+		e.Hint = "the columns are " + strings.Join(quoted, ", ")
+	}
+	return e
+}
+
+// Nearest returns the name that is closest to a misspelt one, or nothing when none is close.
+func Nearest(name string, names []string) string {
+	best, least := "", max(2, len(name)/3)+1
+	lower := strings.ToLower(name)
+	for _, n := range names[:min(len(names), 2000)] {
+		if len(n) > 200 || len(name) > 200 {
+			continue
+		}
+		if d := distance(lower, strings.ToLower(n)); d < least {
+			best, least = n, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := before
+			if a[i] != b[j] {
+				cost = 1 + min(before, row[j], row[j+1])
+			}
+			before, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
+
+// Labels returns the class of every row of the target's column, -1 where it has no value, and the names of the classes in
+// their order. Errors are of type *csv.InputError.
+func (t *Target) Labels(c *frame.Column) ([]int32, []string, error) {
+	if len(t.conditions) == 0 {
+		return t.values(c)
+	}
+	if !c.Type.Numeric() {
+		return nil, nil, &csv.InputError{Message: fmt.Sprintf("the target compares the column %s, which is of type %v, with a number", csv.Quote(c.Name), c.Type),
+			Hint: fmt.Sprintf("compare a numeric column, or use the column's values as classes: --target %s", csv.Quote(c.Name))}
+	}
+	y := make([]int32, len(c.Num))
+	for i, v := range c.Num {
+		y[i] = t.class(v)
+	}
+	return y, t.classes(), nil
+}
+
+func (t *Target) class(v float64) int32 {
+	if math.IsNaN(v) {
+		return -1
+	}
+	if len(t.conditions) == 1 {
+		if t.conditions[0].holds(v) {
+			return 1
+		}
+		return 0
+	}
+	for i, c := range t.conditions {
+		if c.holds(v) {
+			return int32(i)
+		}
+	}
+	return int32(len(t.conditions))
+}
+
+func (c condition) holds(v float64) bool {
+	switch c.op {
+	case "<":
+		return v < c.value
+	case "<=":
+		return v <= c.value
+	case ">":
+		return v > c.value
+	case ">=":
+		return v >= c.value
+	case "!=":
+		return v != c.value
+	}
+	return v == c.value
+}
+
+// classes names the classes of comparisons.
+func (t *Target) classes() []string {
+	if len(t.conditions) == 1 {
+		return []string{"false", "true"}
+	}
+	opposite := map[string]string{"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+	var names []string
+	for i, c := range t.conditions {
+		name := t.Column + " " + c.op + " " + c.text
+		if i > 0 {
+			before := t.conditions[i-1]
+			name = t.Column + " " + opposite[before.op] + " " + before.text + " and " + c.op + " " + c.text
+		}
+		names = append(names, name)
+	}
+	last := t.conditions[len(t.conditions)-1]
+	return append(names, t.Column+" "+opposite[last.op]+" "+last.text)
+}
+
+// values makes a class of every value of a column.
+func (t *Target) values(c *frame.Column) ([]int32, []string, error) {
+	switch {
+	case c.Type == frame.Date:
+		return nil, nil, &csv.InputError{Message: fmt.Sprintf("the target column %s holds dates", csv.Quote(c.Name)), Hint: "choose a column with classes, or a comparison on a numeric column"}
+	case c.Type.Numeric():
+		return numericClasses(c)
+	}
+	rows := make([]int, len(c.Levels))
+	for _, code := range c.Codes {
+		if code >= 0 {
+			rows[code]++
+		}
+	}
+	var classes []string
+	for l, n := range rows {
+		if n > 0 {
+			classes = append(classes, c.Levels[l])
+		}
+	}
+	if len(classes) > MaxClasses {
+		return nil, nil, &csv.InputError{Message: fmt.Sprintf("the target column %s has %d distinct values; a target has at most %d classes", csv.Quote(c.Name), len(classes), MaxClasses),
+			Hint: "choose a column with fewer classes, or a comparison on a numeric column"}
+	}
+	slices.Sort(classes)
+	byLevel := make([]int32, len(c.Levels))
+	for l, name := range c.Levels {
+		at, _ := slices.BinarySearch(classes, name)
+		byLevel[l] = int32(at)
+	}
+	y := make([]int32, len(c.Codes))
+	for i, code := range c.Codes {
+		y[i] = -1
+		if code >= 0 {
+			y[i] = byLevel[code]
+		}
+	}
+	return y, classes, nil
+}
+
+func numericClasses(c *frame.Column) ([]int32, []string, error) {
+	var distinct []float64
+	for _, v := range c.Num {
+		if v != v {
+			continue
+		}
+		at, found := slices.BinarySearch(distinct, v)
+		if found {
+			continue
+		}
+		if len(distinct) == MaxDistinct {
+			return nil, nil, proposeThreshold(c)
+		}
+		distinct = slices.Insert(distinct, at, v)
+	}
+	classes := make([]string, len(distinct))
+	for i, v := range distinct {
+		classes[i] = strconv.FormatFloat(v+0, 'g', -1, 64)
+		if c.Type == frame.Boolean {
+			classes[i] = strconv.FormatBool(v != 0)
+		}
+	}
+	y := make([]int32, len(c.Num))
+	for i, v := range c.Num {
+		y[i] = -1
+		if v == v {
+			at, _ := slices.BinarySearch(distinct, v)
+			y[i] = int32(at)
+		}
+	}
+	return y, classes, nil
+}
+
+// proposeThreshold refuses a numeric target of many values and proposes its median.
+func proposeThreshold(c *frame.Column) error {
+	values := make([]float64, 0, len(c.Num))
+	for _, v := range c.Num {
+		if v == v {
+			values = append(values, v)
+		}
+	}
+	slices.SortFunc(values, cmp.Compare[float64])
+	median := values[len(values)/2]
+	if median == values[len(values)-1] { // nothing lies above it
+		median = values[0]
+	}
+	return &csv.InputError{Message: fmt.Sprintf("the target column %s is numeric with more than %d distinct values", csv.Quote(c.Name), MaxDistinct),
+		Hint: fmt.Sprintf("give a threshold, for example --target %s", csv.Quote(fmt.Sprintf("%s > %s", c.Name, strconv.FormatFloat(median, 'g', -1, 64))))}
+}
