@@ -1,0 +1,125 @@
+// Package evaluate is the stage that judges a model on the test part.
+package evaluate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/hashline/hashline/ml/dataset"
+	"github.com/hashline/hashline/ml/frame"
+	"github.com/hashline/hashline/ml/importance"
+	"github.com/hashline/hashline/ml/metrics"
+	"github.com/hashline/hashline/ml/model"
+	"github.com/hashline/hashline/ml/num"
+	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/stages/tables"
+)
+
+// Params of the stage.
+type Params struct {
+	Model   string `json:"model"`   // its name, for the documents
+	Repeats int    `json:"repeats"` // permutations of every feature
+}
+
+// Validate implements pipeline's check of parameters.
+func (p *Params) Validate() error {
+	if p.Repeats < 1 || p.Repeats > 100 {
+		return fmt.Errorf("repeats is %d, want 1 to 100", p.Repeats)
+	}
+	return nil
+}
+
+// Metrics is the output of that name.
+type Metrics struct {
+	Model  string `json:"model"`
+	Kind   string `json:"kind"`
+	Engine string `json:"engine"`
+	metrics.Evaluation
+}
+
+// Importance is the output of that name.
+type Importance struct {
+	Model string `json:"model"`
+	importance.Report
+}
+
+// Kind describes the stage. Output predictions is a table with the true class, the label and the probability of every
+// class; metrics is a Metrics, curves a metrics.Curves, importance an Importance.
+func Kind() pipeline.Kind {
+	return pipeline.Kind{
+		Name: "evaluate", Doc: "judges a model on the test part", Package: "stages/evaluate", Seeded: true,
+		Inputs: []pipeline.InputSpec{{Role: "model"}, {Role: "test"}},
+		Outputs: []pipeline.OutputSpec{{Name: "predictions", Class: pipeline.Result, MediaType: tables.MediaType},
+			{Name: "metrics", Class: pipeline.Result, MediaType: "application/json"},
+			{Name: "curves", Class: pipeline.Result, MediaType: "application/json"},
+			{Name: "importance", Class: pipeline.Result, MediaType: "application/json"}},
+		Params: func() any { return &Params{Repeats: 5} },
+		Run:    run,
+	}
+}
+
+func run(_ context.Context, c *pipeline.Call) error {
+	p := c.Params.(*Params)
+	blob, err := c.Input("model")
+	if err != nil {
+		return err
+	}
+	b, err := io.ReadAll(blob)
+	if err != nil {
+		return fmt.Errorf("input model: %w", err)
+	}
+	m, err := model.Parse(b)
+	if err != nil {
+		return err
+	}
+	d, err := tables.ReadDataset(c, "test")
+	if err != nil {
+		return err
+	}
+	if len(d.Features) != len(m.Columns) {
+		return errors.New("the model and the test part do not have the same features")
+	}
+	proba, err := m.Estimator().Predict(d.Features, c.Cores)
+	if err != nil {
+		return err
+	}
+	evaluation, curves, err := metrics.Evaluate(proba, d.Y, d.Classes)
+	if err != nil {
+		return err
+	}
+	drops, err := importance.Permutation(m.Estimator(), d.Features, proba, d.Y, len(d.Classes), num.Mix(c.Seed, 0x706572), p.Repeats, c.Cores)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		tables.Write(c, "predictions", predictions(d, proba)),
+		c.WriteJSON("metrics", Metrics{p.Model, m.Kind, m.Engine, *evaluation}),
+		c.WriteJSON("curves", curves),
+		c.WriteJSON("importance", Importance{p.Model, *drops}))
+}
+
+// predictions is a table of the rows of the test part in their order.
+func predictions(d *dataset.Dataset, proba []float64) *frame.Frame {
+	k, n := len(d.Classes), len(d.Y)
+	labels := make([]int32, n)
+	shares := make([][]float64, k)
+	for c := range shares {
+		shares[c] = make([]float64, n)
+	}
+	for i := range n {
+		row := proba[i*k : (i+1)*k]
+		labels[i] = metrics.Label(row)
+		for c, p := range row {
+			shares[c][i] = p
+		}
+	}
+	f := &frame.Frame{Rows: n, Columns: []*frame.Column{
+		{Name: "class", Type: frame.Category, Codes: d.Y, Levels: d.Classes},
+		{Name: "label", Type: frame.Category, Codes: labels, Levels: d.Classes}}}
+	for c, name := range d.Classes {
+		f.Columns = append(f.Columns, &frame.Column{Name: "probability of " + name, Type: frame.Float, Num: shares[c]})
+	}
+	return f
+}

@@ -1,0 +1,48 @@
+// Package logistic is the stage that trains a logistic regression.
+package logistic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hashline/hashline/ml/dataset"
+	"github.com/hashline/hashline/ml/linear"
+	"github.com/hashline/hashline/ml/model"
+	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/stages/train"
+)
+
+// Params of the stage.
+type Params struct {
+	C       float64 `json:"c"`        // inverse strength of the penalty, as scikit-learn's
+	MaxIter int     `json:"max_iter"` // 0: 100 steps of Newton's method, 1000 of L-BFGS
+}
+
+// Validate implements pipeline's check of parameters.
+func (p *Params) Validate() error {
+	var strength error
+	if !(p.C > 0 && p.C <= 1e12) {
+		strength = fmt.Errorf("c is %v, want a positive number", p.C)
+	}
+	return errors.Join(strength, train.Positive("max_iter", p.MaxIter, 0))
+}
+
+// Kind describes the stage.
+func Kind() pipeline.Kind {
+	return pipeline.Kind{
+		Name: "train_logistic_regression", Doc: "trains a logistic regression", Package: "stages/train/logistic",
+		Inputs: train.Inputs(), Outputs: train.Outputs(),
+		Params: func() any { return &Params{C: 1} },
+		Run: func(_ context.Context, c *pipeline.Call) error {
+			p := c.Params.(*Params)
+			return train.Run(c, "logistic_regression", "native", func(d *dataset.Dataset, m *model.Model) (err error) {
+				m.Linear, err = linear.Fit(d.Features, d.Y, len(d.Classes), linear.Options{C: p.C, MaxIter: p.MaxIter, Cores: c.Cores})
+				if err == nil && !m.Linear.Converged {
+					c.Warn("NOT_CONVERGED", fmt.Sprintf("the logistic regression stopped after %d iterations before it converged", m.Linear.Iterations), "")
+				}
+				return err
+			})
+		},
+	}
+}
