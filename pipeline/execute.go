@@ -163,9 +163,23 @@ func (x *Executor) explain(err error) error {
 	case !errors.Is(err, artifact.ErrNotFound):
 		return err
 	}
-	return (&Error{Class: ClassStageFailed, Message: fmt.Sprintf("the input %s (%s) is damaged or gone", in.role, in.ref.Digest)}).
+	reason := (&Error{Class: ClassStageFailed, Message: fmt.Sprintf("the input %s (%s) is damaged or gone", in.role, in.ref.Digest)}).
 		WithHint("submit the same file again: it is stored anew, and finished stages are reused")
+	return &DamagedInput{Role: in.role, Ref: in.ref, reason: reason}
 }
+
+// DamagedInput says that an input is not in the store any more, or not with its bytes. It unwraps to an *Error. Whoever
+// made the input can make it again.
+type DamagedInput struct {
+	Role   string
+	Ref    artifact.Ref
+	reason *Error
+}
+
+func (e *DamagedInput) Error() string { return e.reason.Message }
+
+// Unwrap returns the error for the user.
+func (e *DamagedInput) Unwrap() error { return e.reason }
 
 func protect(ctx context.Context, kind Kind, call *Call) (err error) {
 	defer func() {

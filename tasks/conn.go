@@ -1,0 +1,142 @@
+package tasks
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/hashline/hashline/pipeline"
+)
+
+// Conn is a connection to Redis, shared by clients and workers. It is safe for concurrent use.
+type Conn struct {
+	redis    *redis.Client
+	options  *redis.Options
+	embedded bool
+	close    func() error
+}
+
+// dialTimeout is how long an unreachable Redis may keep a command waiting.
+const dialTimeout = 4 * time.Second
+
+// Dial connects to the Redis at a URL: redis://[user:password@]host:port/db, rediss:// for TLS, or unix://path. An
+// unreachable or refusing one is an error of class unreachable within five seconds. Passwords are in no message.
+func Dial(ctx context.Context, location string) (*Conn, error) {
+	o, err := redis.ParseURL(location)
+	if err != nil {
+		return nil, (&pipeline.Error{Class: pipeline.ClassUsage, Message: "the Redis URL is not valid: " + withoutPassword(location)}).
+			WithHint("want redis://host:port/db, rediss://host:port/db or unix:///path")
+	}
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = dialTimeout, 10*time.Second, 10*time.Second
+	o.MaxRetries = 1
+	c := &Conn{redis: redis.NewClient(o), options: o}
+	c.close = c.redis.Close
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if err := c.redis.Ping(ctx).Err(); err != nil {
+		_ = c.redis.Close()
+		return nil, unreachable(err, withoutPassword(location))
+	}
+	return c, nil
+}
+
+func withoutPassword(location string) string {
+	u, err := url.Parse(location)
+	if err != nil {
+		return "it cannot be parsed"
+	}
+	return u.Redacted()
+}
+
+func unreachable(err error, where string) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	message := "Redis does not answer"
+	if where != "" {
+		message += " at " + where
+	}
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns):
+		message += ": there is no such host"
+	case errors.Is(err, context.DeadlineExceeded):
+		message += " in time"
+	default:
+		message += ": " + err.Error()
+	}
+	return (&pipeline.Error{Class: pipeline.ClassUnreachable, Message: message}).WithHint("check that it runs, and its address and password")
+}
+
+// StartEmbedded starts a Redis in this process, for one machine: on a loopback port, with a random password, without
+// persistence. Close stops it.
+func StartEmbedded(context.Context) (*Conn, error) {
+	m := miniredis.NewMiniRedis()
+	password := rand.Text()
+	m.RequireAuth(password)
+	if err := m.StartAddr("127.0.0.1:0"); err != nil {
+		return nil, fmt.Errorf("starting the embedded Redis: %w", err)
+	}
+	o := &redis.Options{Addr: m.Addr(), Password: password, Protocol: 2, DisableIdentity: true}
+	c := &Conn{redis: redis.NewClient(o), options: o, embedded: true}
+	stop := make(chan struct{})
+	var ticking sync.WaitGroup
+	ticking.Go(func() { tick(m, stop) })
+	c.close = func() error {
+		close(stop)
+		ticking.Wait()
+		err := c.redis.Close()
+		m.Close()
+		return err
+	}
+	return c, nil
+}
+
+// tick moves the clock by which the embedded Redis lets keys expire. A step is at most a second long, so that a machine
+// that was asleep does not find all its heartbeats expired on waking.
+func tick(m *miniredis.Miniredis, stop <-chan struct{}) {
+	const step = 250 * time.Millisecond
+	t := time.NewTicker(step)
+	defer t.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-stop:
+			return
+		case now := <-t.C:
+			m.FastForward(min(now.Sub(last), time.Second))
+			last = now
+		}
+	}
+}
+
+// Close ends the connection, and the embedded Redis with everything in it.
+func (c *Conn) Close() error { return c.close() }
+
+// Embedded reports whether Redis runs in this process.
+func (c *Conn) Embedded() bool { return c.embedded }
+
+// AsynqOptions returns the options for tools that speak to asynq, such as its web monitor.
+func (c *Conn) AsynqOptions() asynq.RedisConnOpt { return c.asynq() }
+
+func (c *Conn) asynq() asynq.RedisClientOpt {
+	o := asynq.RedisClientOpt{Network: c.options.Network, Addr: c.options.Addr, Username: c.options.Username, Password: c.options.Password, DB: c.options.DB,
+		DialTimeout: c.options.DialTimeout, ReadTimeout: c.options.ReadTimeout, WriteTimeout: c.options.WriteTimeout, PoolSize: c.options.PoolSize}
+	if c.options.TLSConfig != nil {
+		o.TLSConfig = c.options.TLSConfig.Clone()
+		if o.TLSConfig.MinVersion == 0 {
+			o.TLSConfig.MinVersion = tls.VersionTLS12
+		}
+	}
+	return o
+}
