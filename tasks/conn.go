@@ -26,6 +26,13 @@ type Conn struct {
 	close    func() error
 }
 
+// quiet drops what go-redis would write to standard error: every failure is returned as an error too.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
+
+func init() { redis.SetLogger(quiet{}) }
+
 // dialTimeout is how long an unreachable Redis may keep a command waiting.
 const dialTimeout = 4 * time.Second
 
@@ -127,9 +134,7 @@ func (c *Conn) Close() error { return c.close() }
 func (c *Conn) Embedded() bool { return c.embedded }
 
 // AsynqOptions returns the options for tools that speak to asynq, such as its web monitor.
-func (c *Conn) AsynqOptions() asynq.RedisConnOpt { return c.asynq() }
-
-func (c *Conn) asynq() asynq.RedisClientOpt {
+func (c *Conn) AsynqOptions() asynq.RedisConnOpt {
 	o := asynq.RedisClientOpt{Network: c.options.Network, Addr: c.options.Addr, Username: c.options.Username, Password: c.options.Password, DB: c.options.DB,
 		DialTimeout: c.options.DialTimeout, ReadTimeout: c.options.ReadTimeout, WriteTimeout: c.options.WriteTimeout, PoolSize: c.options.PoolSize}
 	if c.options.TLSConfig != nil {

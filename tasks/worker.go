@@ -292,9 +292,11 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 		w.notMine(ctx, p)
 		return errNotMine
 	}
-	w.alone.RLock()
-	locked := w.alone.RUnlock
-	defer func() { locked() }()
+	unlock, err := w.share(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	a, id := &attempt{run: p.Run, done: make(chan struct{})}, taskID(p.Run, p.Stage, p.Attempt)
 	// The attempt's life is its own: asynq's context ends with the task's lease and on shutdown, long before we are ready.
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -315,14 +317,23 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 		}
 		return nil
 	}
-	crashes, err := w.redis.HGet(ctx, keys{p.Run}.name("stages"), "crash|"+p.Stage).Int()
-	if err == nil && crashes >= maxCrashes-1 {
-		w.alone.RUnlock()
-		w.alone.Lock()
-		locked = w.alone.Unlock
-	}
 	w.execute(work, p)
 	return nil
+}
+
+// share waits until the stage may run beside what runs here already. One whose next crash is its last runs alone, so that
+// its neighbours are not charged with its death; it is not claimed before, so that it is not charged with theirs.
+func (w *Worker) share(ctx context.Context, p *payload) (unlock func(), err error) {
+	crashes, err := w.redis.HGet(ctx, keys{p.Run}.name("stages"), "crash|"+p.Stage).Int()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("looking at %s: %w", p.Stage, err)
+	}
+	if crashes >= maxCrashes-1 {
+		w.alone.Lock()
+		return w.alone.Unlock, nil
+	}
+	w.alone.RLock()
+	return w.alone.RUnlock, nil
 }
 
 func (w *Worker) register(id string, a *attempt) bool {
