@@ -1,0 +1,26 @@
+// Package eda is the stage that describes the features and the target in numbers.
+package eda
+
+import (
+	"context"
+
+	"github.com/hashline/hashline/ml/eda"
+	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/stages/tables"
+)
+
+// Kind describes the stage. Output summary is an eda.Summary.
+func Kind() pipeline.Kind {
+	return pipeline.Kind{
+		Name: "eda", Doc: "describes the features and the target in numbers", Package: "stages/eda",
+		Inputs:  []pipeline.InputSpec{{Role: "table"}},
+		Outputs: []pipeline.OutputSpec{{Name: "summary", Class: pipeline.Result, MediaType: "application/json"}},
+		Run: func(_ context.Context, c *pipeline.Call) error {
+			d, err := tables.ReadDataset(c, "table")
+			if err != nil {
+				return err
+			}
+			return c.WriteJSON("summary", eda.Summarize(d.Features, d.Y, d.Classes, c.Cores))
+		},
+	}
+}
