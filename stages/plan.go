@@ -1,0 +1,159 @@
+package stages
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/ml/feature"
+	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/stages/evaluate"
+	"github.com/hashline/hashline/stages/load"
+	"github.com/hashline/hashline/stages/plots"
+	"github.com/hashline/hashline/stages/preprocess"
+	"github.com/hashline/hashline/stages/splitdata"
+)
+
+// Names of stages. Those of a model are the prefix and the model's name.
+const (
+	LoadData       = "load_data"
+	Preprocess     = "preprocess"
+	EDA            = "eda"
+	SplitData      = "split_data"
+	TrainPrefix    = "train:"
+	EvaluatePrefix = "evaluate:"
+	PlotPrefix     = "plot:"
+	PlotEDA        = "plot:eda"
+	PlotResults    = "plot_results"
+)
+
+// Build makes the plan of a pipeline for an input file. Stages on the longest path come first, as the queue takes ready
+// stages in the order of the plan.
+func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	p := &pipeline.Plan{Schema: pipeline.PlanSchema, Seed: s.Seed}
+	b := builder{plan: p}
+	names := s.ModelNames()
+	b.add(LoadData, "load_data", load.Params{Missing: s.Missing, Types: s.Types}, pipeline.Need{Role: "csv", Artifact: &input})
+	b.add(Preprocess, "preprocess", preprocess.Params{Target: s.Target, Features: s.Features.choice(), Split: s.Split.Column}, from("table", LoadData, "table"))
+	b.add(SplitData, "split_data", splitdata.Params{Method: s.Split.Method, TestSize: s.Split.TestSize}, from("table", Preprocess, "table"))
+	b.add(EDA, "eda", nil, from("table", Preprocess, "table"))
+	for _, m := range names {
+		kind, params, err := s.Models[m].stage(m)
+		if err != nil {
+			return nil, err
+		}
+		b.add(TrainPrefix+m, kind, params, from("train", SplitData, "train"))
+	}
+	b.add(PlotEDA, "plot_eda", nil, from("summary", EDA, "summary"))
+	for _, m := range names {
+		b.add(EvaluatePrefix+m, "evaluate", evaluate.Params{Model: m, Repeats: s.Importance.Repeats}, from("model", TrainPrefix+m, "model"), from("test", SplitData, "test"))
+	}
+	var all []pipeline.Need
+	for _, m := range names {
+		b.add(PlotPrefix+m, "plot_model", plots.ModelParams{Model: m}, from("metrics", EvaluatePrefix+m, "metrics"), from("curves", EvaluatePrefix+m, "curves"))
+	}
+	for _, output := range []string{"metrics", "curves", "importance"} {
+		for _, m := range names {
+			all = append(all, from(output, EvaluatePrefix+m, output))
+		}
+	}
+	b.add(PlotResults, "plot_results", plots.ResultsParams{Models: names}, all...)
+	return p, b.err
+}
+
+// builder collects stages.
+type builder struct {
+	plan *pipeline.Plan
+	err  error
+}
+
+func (b *builder) add(name, kind string, params any, needs ...pipeline.Need) {
+	s := pipeline.Stage{Name: name, Kind: kind, Needs: needs}
+	if params != nil {
+		raw, err := json.Marshal(params)
+		b.err = errors.Join(b.err, err)
+		s.Params = raw
+	}
+	b.plan.Stages = append(b.plan.Stages, s)
+}
+
+func from(role, stage, output string) pipeline.Need {
+	return pipeline.Need{Role: role, Stage: stage, Output: output}
+}
+
+func (f *Features) choice() feature.Choice {
+	c := feature.Choice{Columns: f.Columns, Include: f.Include, Exclude: f.Exclude}
+	for _, d := range f.Dates {
+		c.Dates = append(c.Dates, feature.Parts{Column: d.Column, Parts: d.Parts})
+	}
+	for _, d := range f.DaysBetween {
+		c.DaysBetween = append(c.DaysBetween, feature.Between{Name: d.Name, From: d.From, To: d.To})
+	}
+	for _, r := range f.Ratios {
+		c.Ratios = append(c.Ratios, feature.Ratio{Name: r.Name, Numerator: r.Numerator, Denominator: r.Denominator})
+	}
+	return c
+}
+
+// settings are the fields of a model that its kind knows.
+var settings = map[string][]string{
+	"train_decision_tree":       {"max_depth", "min_samples_leaf", "min_samples_split", "max_bins"},
+	"train_golearn_tree":        {"max_depth"},
+	"train_random_forest":       {"trees", "max_depth", "min_samples_leaf", "min_samples_split", "max_features", "max_bins"},
+	"train_logistic_regression": {"c", "max_iter"},
+}
+
+// stage returns the kind of stage that trains the model, and its parameters; those not set are left to the kind.
+func (m *ModelSpec) stage(name string) (kind string, params map[string]any, err error) {
+	model := m.Kind
+	if model == "" {
+		model = name
+	}
+	if !slices.Contains(modelKinds, model) {
+		return "", nil, fmt.Errorf("%.60q is no kind of model; want kind: one of %s", model, strings.Join(modelKinds, ", "))
+	}
+	kind = "train_" + model
+	switch {
+	case m.Engine == "" || m.Engine == "native":
+	case m.Engine == "golearn" && model == DecisionTree:
+		kind = "train_golearn_tree"
+	default:
+		return "", nil, fmt.Errorf("there is no engine %.60q for %s; golearn trains decision trees, native everything", m.Engine, model)
+	}
+	params = map[string]any{}
+	set := func(name string, isSet bool, value any) {
+		if !isSet {
+			return
+		}
+		if !slices.Contains(settings[kind], name) {
+			err = errors.Join(err, fmt.Errorf("%s has no setting %s; it has %s", strings.TrimPrefix(kind, "train_"), name, strings.Join(settings[kind], ", ")))
+		}
+		params[name] = value
+	}
+	set("max_depth", m.MaxDepth != nil, m.MaxDepth)
+	set("min_samples_leaf", m.MinSamplesLeaf != nil, m.MinSamplesLeaf)
+	set("min_samples_split", m.MinSamplesSplit != nil, m.MinSamplesSplit)
+	set("max_bins", m.MaxBins != nil, m.MaxBins)
+	set("trees", m.Trees != nil, m.Trees)
+	set("max_features", m.MaxFeatures != nil, m.MaxFeatures)
+	set("c", m.C != nil, m.C)
+	set("max_iter", m.MaxIter != nil, m.MaxIter)
+	return kind, params, err
+}
+
+// Models returns the names of the models of a plan, in its order.
+func Models(p *pipeline.Plan) []string {
+	var names []string
+	for _, s := range p.Stages {
+		if m, ok := strings.CutPrefix(s.Name, TrainPrefix); ok {
+			names = append(names, m)
+		}
+	}
+	return names
+}

@@ -1,0 +1,324 @@
+package stages
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/hashline/hashline/ml/feature"
+	"github.com/hashline/hashline/ml/frame"
+	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/stages/splitdata"
+)
+
+// Spec is a pipeline: what a pipeline file and the flags say, defaults filled in.
+type Spec struct {
+	Target     string                `yaml:"target,omitempty"`
+	Seed       uint64                `yaml:"seed"`
+	Missing    []string              `yaml:"missing,omitempty"`
+	Types      map[string]string     `yaml:"types,omitempty"`
+	Features   Features              `yaml:"features,omitempty"`
+	Split      Split                 `yaml:"split"`
+	Importance Importance            `yaml:"importance"`
+	Models     map[string]*ModelSpec `yaml:"models"`
+}
+
+// Features say what the models see; see feature.Choice.
+type Features struct {
+	Columns     []string    `yaml:"columns,omitempty"`
+	Include     []string    `yaml:"include,omitempty"`
+	Exclude     []string    `yaml:"exclude,omitempty"`
+	Dates       []DateParts `yaml:"dates,omitempty"`
+	DaysBetween []Between   `yaml:"days_between,omitempty"`
+	Ratios      []Ratio     `yaml:"ratios,omitempty"`
+}
+
+// DateParts are parts of one date.
+type DateParts struct {
+	Column string   `yaml:"column"`
+	Parts  []string `yaml:"parts"`
+}
+
+// Between is the days from one date to another.
+type Between struct {
+	Name string `yaml:"name,omitempty"`
+	From string `yaml:"from"`
+	To   string `yaml:"to"`
+}
+
+// Ratio is the quotient of two numbers.
+type Ratio struct {
+	Name        string `yaml:"name,omitempty"`
+	Numerator   string `yaml:"numerator"`
+	Denominator string `yaml:"denominator"`
+}
+
+// Split says how the rows are divided.
+type Split struct {
+	Method   string  `yaml:"method"`
+	Column   string  `yaml:"column,omitempty"`
+	TestSize float64 `yaml:"test_size"`
+}
+
+// Importance says how permutation importance is measured.
+type Importance struct {
+	Repeats int `yaml:"repeats"`
+}
+
+// ModelSpec is one model; what is not set has the default of its kind.
+type ModelSpec struct {
+	Kind            string   `yaml:"kind,omitempty"` // default: the model's name
+	Engine          string   `yaml:"engine,omitempty"`
+	MaxDepth        *int     `yaml:"max_depth,omitempty"`
+	MinSamplesLeaf  *int     `yaml:"min_samples_leaf,omitempty"`
+	MinSamplesSplit *int     `yaml:"min_samples_split,omitempty"`
+	MaxBins         *int     `yaml:"max_bins,omitempty"`
+	Trees           *int     `yaml:"trees,omitempty"`
+	MaxFeatures     *float64 `yaml:"max_features,omitempty"`
+	C               *float64 `yaml:"c,omitempty"`
+	MaxIter         *int     `yaml:"max_iter,omitempty"`
+}
+
+// Kinds of models, in the order in which they are shown.
+const (
+	DecisionTree       = "decision_tree"
+	RandomForest       = "random_forest"
+	LogisticRegression = "logistic_regression"
+)
+
+var modelKinds = []string{DecisionTree, RandomForest, LogisticRegression}
+
+// Default is the pipeline without a file.
+func Default() *Spec {
+	s := &Spec{Seed: 42, Split: Split{Method: splitdata.Stratified, TestSize: 0.2}, Importance: Importance{Repeats: 5}, Models: map[string]*ModelSpec{}}
+	for _, k := range modelKinds {
+		s.Models[k] = &ModelSpec{}
+	}
+	return s
+}
+
+// maxSpecBytes bounds a pipeline file.
+const maxSpecBytes = 1 << 20
+
+// ParseSpec reads a pipeline file over the defaults. It is strict: a field that does not exist, or a value that does not
+// fit, is an error with line and column. name is the file's, for messages.
+func ParseSpec(name string, b []byte) (*Spec, error) {
+	if len(b) > maxSpecBytes {
+		return nil, fault(name, nil, "the pipeline file has %d bytes, more than %d", len(b), maxSpecBytes)
+	}
+	s := Default()
+	models := s.Models
+	s.Models = nil
+	d := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
+	if err := d.Decode(s); err != nil && !errors.Is(err, io.EOF) {
+		return nil, yamlFault(name, err)
+	}
+	if err := d.Decode(&Spec{}); !errors.Is(err, io.EOF) {
+		return nil, fault(name, nil, "the pipeline file has more than one document")
+	}
+	if s.Models == nil {
+		s.Models = models
+	}
+	return s, s.check(name, b)
+}
+
+// yamlFault turns an error of the YAML library into a sentence with a place.
+func yamlFault(name string, err error) *pipeline.Error {
+	e := fault(name, nil, "%s", firstLine(err.Error()))
+	if y, ok := errors.AsType[yaml.Error](err); ok {
+		e.Message = y.GetMessage()
+		if t := y.GetToken(); t != nil && t.Position != nil {
+			e.Line, e.Column = t.Position.Line, t.Position.Column
+		}
+	}
+	if field, ok := strings.CutPrefix(e.Message, "unknown field "); ok {
+		e.Hint = "`producer init` writes a file that explains every field"
+		if n := feature.Nearest(strings.Trim(field, `"`), fieldNames); n != "" {
+			e.Hint = fmt.Sprintf("did you mean %s?", n)
+		}
+	}
+	return e
+}
+
+// fieldNames are those of a pipeline file, for proposals.
+var fieldNames = []string{"target", "seed", "missing", "types", "features", "columns", "include", "exclude", "dates", "days_between", "ratios", "column", "parts", "name", "from", "to",
+	"numerator", "denominator", "split", "method", "test_size", "importance", "repeats", "models", "kind", "engine", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins",
+	"trees", "max_features", "c", "max_iter"}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+func fault(name string, node ast.Node, format string, args ...any) *pipeline.Error {
+	e := pipeline.BadInput(format, args...)
+	e.File = name
+	if node != nil && node.GetToken() != nil {
+		e.Line, e.Column = node.GetToken().Position.Line, node.GetToken().Position.Column
+	}
+	return e
+}
+
+// nodeAt finds a field in the file, for messages; nil when it is not there.
+func nodeAt(b []byte, path string) ast.Node {
+	p, err := yaml.PathString(path)
+	if err != nil {
+		return nil
+	}
+	file, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		return nil
+	}
+	n, err := p.FilterFile(file)
+	if err != nil {
+		return nil
+	}
+	return n
+}
+
+var modelName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_]{0,39}$`) })
+
+// check finds what the types of the fields allow and the pipeline does not. b is the file, for line and column; it may
+// be nil.
+func (s *Spec) check(name string, b []byte) error {
+	at := func(path string) ast.Node {
+		if b == nil {
+			return nil
+		}
+		return nodeAt(b, path)
+	}
+	if len(s.Models) == 0 {
+		return fault(name, at("$.models"), "there are no models").WithHint("name at least one of %s", strings.Join(modelKinds, ", "))
+	}
+	for _, m := range s.ModelNames() {
+		path := "$.models." + m
+		if !modelName().MatchString(m) {
+			return fault(name, nil, "a model is named %.60q; a name is lower-case letters, digits and _", m)
+		}
+		if s.Models[m] == nil {
+			s.Models[m] = &ModelSpec{}
+		}
+		if _, _, err := s.Models[m].stage(m); err != nil {
+			return fault(name, at(path), "model %s: %v", m, err)
+		}
+	}
+	for column, t := range s.Types {
+		if _, err := frame.ParseType(t); err != nil {
+			return fault(name, at("$.types"), "column %.80q: %v", column, err)
+		}
+	}
+	return s.checkSplit(name, at)
+}
+
+func (s *Spec) checkSplit(name string, at func(string) ast.Node) error {
+	p := splitdata.Params{Method: s.Split.Method, TestSize: s.Split.TestSize}
+	if err := p.Validate(); err != nil {
+		return fault(name, at("$.split"), "split: %v", err)
+	}
+	if (s.Split.Method == splitdata.Stratified) != (s.Split.Column == "") {
+		return fault(name, at("$.split"), "split: %s goes with a column, stratified without one", "group or time").WithHint("write method: group and column: NAME")
+	}
+	if s.Importance.Repeats < 1 || s.Importance.Repeats > 100 {
+		return fault(name, at("$.importance"), "importance: repeats is %d, want 1 to 100", s.Importance.Repeats)
+	}
+	return nil
+}
+
+// ModelNames returns the names of the models: those named like a kind first, then the others in alphabetical order.
+func (s *Spec) ModelNames() []string {
+	names := make([]string, 0, len(s.Models))
+	for n := range s.Models {
+		names = append(names, n)
+	}
+	rank := func(n string) int {
+		if i := slices.Index(modelKinds, n); i >= 0 {
+			return i
+		}
+		return len(modelKinds)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if rank(a) != rank(b) {
+			return rank(a) - rank(b)
+		}
+		return strings.Compare(a, b)
+	})
+	return names
+}
+
+// KeepModels drops all models but the named ones; a name that is no model of the pipeline but a kind is added.
+func (s *Spec) KeepModels(names []string) error {
+	kept := map[string]*ModelSpec{}
+	for _, n := range names {
+		n = strings.TrimSpace(n)
+		switch {
+		case s.Models[n] != nil:
+			kept[n] = s.Models[n]
+		case slices.Contains(modelKinds, n):
+			kept[n] = &ModelSpec{}
+		default:
+			e := pipeline.BadInput("there is no model %.60q", n).WithHint("the models are %s", strings.Join(s.ModelNames(), ", "))
+			e.Class = pipeline.ClassUsage
+			return e
+		}
+	}
+	s.Models = kept
+	return nil
+}
+
+// Set changes one field, given by its path with dots: models.random_forest.trees=200. The value is YAML.
+func (s *Spec) Set(key, value string) (*Spec, error) {
+	usage := func(format string, args ...any) *pipeline.Error {
+		e := pipeline.BadInput(format, args...).WithHint("`producer init` writes a file that explains every field")
+		e.Class = pipeline.ClassUsage
+		return e
+	}
+	var v any
+	if err := yaml.Unmarshal([]byte(value), &v); err != nil {
+		return nil, usage("--set %s: the value %.60q is no YAML", key, value)
+	}
+	b, err := yaml.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("pipeline: %w", err)
+	}
+	var tree map[string]any
+	if err := yaml.Unmarshal(b, &tree); err != nil {
+		return nil, fmt.Errorf("pipeline: %w", err)
+	}
+	parts := strings.Split(key, ".")
+	at := tree
+	for _, p := range parts[:len(parts)-1] {
+		next, ok := at[p].(map[string]any)
+		if !ok {
+			if at[p] != nil {
+				return nil, usage("--set %s: %q is no section", key, p)
+			}
+			next = map[string]any{}
+			at[p] = next
+		}
+		at = next
+	}
+	at[parts[len(parts)-1]] = v
+	if b, err = yaml.Marshal(tree); err != nil {
+		return nil, fmt.Errorf("pipeline: %w", err)
+	}
+	changed, err := ParseSpec("", b)
+	if err != nil {
+		e := pipeline.AsError(err)
+		e.Class, e.Line, e.Column = pipeline.ClassUsage, 0, 0
+		e.Message = "--set " + key + "=" + value + ": " + e.Message
+		return nil, e
+	}
+	return changed, nil
+}
+
+// Check holds a spec that flags have changed to the rules of a pipeline file.
+func (s *Spec) Check() error { return s.check("", nil) }

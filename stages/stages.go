@@ -1,0 +1,72 @@
+// Package stages is the pipeline of the project: its stage kinds, each in a package of its own, the pipeline file that
+// configures them, and the plan that joins them.
+//
+//	load_data -> preprocess -> eda                                  -> plot:eda
+//	                        -> split_data -> train:M -> evaluate:M  -> plot:M            for every model M
+//	                                                    (all of them) -> plot_results
+package stages
+
+import (
+	_ "embed"
+	"slices"
+	"strings"
+
+	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/stages/eda"
+	"github.com/hashline/hashline/stages/evaluate"
+	"github.com/hashline/hashline/stages/load"
+	"github.com/hashline/hashline/stages/plots"
+	"github.com/hashline/hashline/stages/preprocess"
+	"github.com/hashline/hashline/stages/splitdata"
+	"github.com/hashline/hashline/stages/train/decisiontree"
+	"github.com/hashline/hashline/stages/train/golearntree"
+	"github.com/hashline/hashline/stages/train/logistic"
+	"github.com/hashline/hashline/stages/train/randomforest"
+)
+
+// Kinds returns every stage kind of the pipeline.
+func Kinds() []pipeline.Kind {
+	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), decisiontree.Kind(), golearntree.Kind(), randomforest.Kind(), logistic.Kind(), evaluate.Kind()}
+	return append(kinds, plots.Kinds()...)
+}
+
+//go:embed superstore.yaml
+var superstoreYAML []byte
+
+// superstoreColumns are the columns that make a file Superstore data; it may have more.
+var superstoreColumns = []string{"Order Date", "Ship Date", "Ship Mode", "Segment", "Region", "State", "Category", "Sub-Category", "Sales", "Quantity", "Discount", "Profit"}
+
+// SuperstoreTarget is the target of Superstore data when none is given.
+const SuperstoreTarget = "Profit > 0"
+
+// IsSuperstore reports whether a file with these columns is Superstore data.
+func IsSuperstore(columns []string) bool {
+	for _, c := range superstoreColumns {
+		if !slices.Contains(columns, c) {
+			return false
+		}
+	}
+	return true
+}
+
+// ForColumns returns the pipeline for a file without a pipeline file of its own. Superstore data whose target derives
+// from Profit has a chosen set of features, which leaves out what would not be known of a new order.
+func ForColumns(columns []string, target string) (*Spec, error) {
+	if IsSuperstore(columns) && (target == "" || derivesFromProfit(target, columns)) {
+		return ParseSpec("superstore.yaml", superstoreYAML)
+	}
+	return Default(), nil
+}
+
+func derivesFromProfit(target string, columns []string) bool {
+	if slices.Contains(columns, target) {
+		return target == "Profit"
+	}
+	return strings.HasPrefix(strings.TrimSpace(target), "Profit")
+}
+
+//go:embed commented.yaml
+var commentedYAML []byte
+
+// Commented returns a pipeline file that explains every field.
+func Commented() []byte { return slices.Clone(commentedYAML) }

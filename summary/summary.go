@@ -1,0 +1,345 @@
+// Package summary makes of a run's record and artifacts the one document that other programs rely on: what was run on
+// what, how good the models are, what was computed and what was cached, and what went wrong.
+package summary
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/ml/csv"
+	"github.com/hashline/hashline/ml/leak"
+	"github.com/hashline/hashline/ml/metrics"
+	"github.com/hashline/hashline/ml/num"
+	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/stages"
+	"github.com/hashline/hashline/stages/evaluate"
+	"github.com/hashline/hashline/stages/preprocess"
+	"github.com/hashline/hashline/stages/splitdata"
+)
+
+// Schema is the schema of Document; fields are only ever added.
+const Schema = "hashline.submit/1"
+
+// Statuses that a document has besides those of runs.
+const (
+	Detached = "DETACHED" // the command left the run to its workers
+	Rejected = "REJECTED" // no run was created
+)
+
+// Document is the answer to a submission. Times are seconds, sizes bytes, moments RFC 3339 in UTC, digests
+// "sha256:<64 hex>"; what is undefined is null.
+type Document struct {
+	Schema       string             `json:"schema"`
+	RunID        string             `json:"run_id"`
+	Name         string             `json:"name"`
+	Tags         map[string]string  `json:"tags"`
+	Status       string             `json:"status"`
+	ExitCode     int                `json:"exit_code"`
+	Mode         string             `json:"mode"`
+	CreatedAt    *time.Time         `json:"created_at"`
+	FinishedAt   *time.Time         `json:"finished_at"`
+	WallS        float64            `json:"wall_s"`
+	Input        Input              `json:"input"`
+	Target       Target             `json:"target"`
+	Seed         uint64             `json:"seed"`
+	PlanDigest   string             `json:"plan_digest"`
+	ResultDigest string             `json:"result_digest"`
+	Split        Split              `json:"split"`
+	Baseline     Baseline           `json:"baseline"`
+	Models       []Model            `json:"models"`
+	Stages       []Stage            `json:"stages"`
+	Counts       Counts             `json:"counts"`
+	Warnings     []artifact.Warning `json:"warnings"`
+	ReportPath   string             `json:"report_path"`
+	OutDir       *string            `json:"out_dir"`
+	Error        *pipeline.Error    `json:"error"`
+}
+
+// Input is the file that was submitted.
+type Input struct {
+	Name          string `json:"name"`
+	SHA256        string `json:"sha256"`
+	Bytes         int64  `json:"bytes"`
+	Rows          int    `json:"rows"`
+	Columns       int    `json:"columns"`
+	BuiltinSample bool   `json:"builtin_sample"`
+}
+
+// Target is what was predicted.
+type Target struct {
+	Expression string   `json:"expression"`
+	Classes    []string `json:"classes"`
+	ChosenBy   string   `json:"chosen_by"` // flag, file or default
+}
+
+// Split is how the rows were divided.
+type Split struct {
+	Method    string  `json:"method"`
+	Column    string  `json:"column"`
+	TestSize  float64 `json:"test_size"`
+	TrainRows int     `json:"train_rows"`
+	TestRows  int     `json:"test_rows"`
+}
+
+// Baseline is what models are compared with.
+type Baseline struct {
+	Majority *splitdata.Majority `json:"majority"`
+	Stump    *leak.Stump         `json:"stump"`
+}
+
+// Model is one trained and judged model.
+type Model struct {
+	Name        string            `json:"name"`
+	Kind        string            `json:"kind"`
+	Engine      string            `json:"engine"`
+	Stage       string            `json:"stage"`
+	ModelDigest string            `json:"model_digest"`
+	Metrics     metrics.Metrics   `json:"metrics"`
+	Confusion   metrics.Confusion `json:"confusion"`
+}
+
+// Stage is what became of one stage.
+type Stage struct {
+	Name       string            `json:"name"`
+	Kind       string            `json:"kind"`
+	Status     string            `json:"status"`
+	Cache      string            `json:"cache"`
+	MissReason string            `json:"miss_reason"`
+	Attempts   int               `json:"attempts"`
+	ActionKey  string            `json:"action_key"`
+	Code       string            `json:"code"`
+	Worker     string            `json:"worker"`
+	QueuedS    float64           `json:"queued_s"`
+	FetchS     float64           `json:"fetch_s"`
+	ComputeS   float64           `json:"compute_s"`
+	StoreS     float64           `json:"store_s"`
+	StartedAt  *time.Time        `json:"started_at"`
+	FinishedAt *time.Time        `json:"finished_at"`
+	Needs      []string          `json:"needs"`
+	Outputs    []artifact.Output `json:"outputs"`
+	Reason     string            `json:"reason"` // why it was skipped
+	Error      *pipeline.Error   `json:"error"`
+}
+
+// Counts are numbers of stages. Computed means that the stage's function was called.
+type Counts struct {
+	Stages   int `json:"stages"`
+	Computed int `json:"computed"`
+	Cached   int `json:"cached"`
+	Failed   int `json:"failed"`
+	Skipped  int `json:"skipped"`
+}
+
+// Submission is what a run record keeps of the command that made it.
+type Submission struct {
+	Input  Input    `json:"input"`
+	Ref    Ref      `json:"artifact"` // of the input
+	Target Target   `json:"target"`
+	Args   []string `json:"args"`
+}
+
+// Ref is a reference to an artifact.
+type Ref = artifact.Ref
+
+// New returns a document without a run.
+func New() *Document {
+	return &Document{Schema: Schema, Status: Rejected, Tags: map[string]string{}, Models: []Model{}, Stages: []Stage{}, Warnings: []artifact.Warning{},
+		Target: Target{Classes: []string{}}}
+}
+
+// Fail records why there is no success.
+func (d *Document) Fail(err error) {
+	d.Error = pipeline.AsError(err)
+	if d.Error != nil {
+		d.ExitCode = pipeline.ExitCode(d.Error.Class)
+	}
+}
+
+// Details are the documents of a run that its report shows; each is nil when its stage did not end well.
+type Details struct {
+	Load       *csv.Report
+	Preprocess *preprocess.Notes
+	Split      *splitdata.Info
+	Metrics    map[string]*evaluate.Metrics
+	Importance map[string]*evaluate.Importance
+}
+
+// Build reads what a run left behind. A record whose artifacts are gone or damaged is an error; one that has not got so
+// far is not.
+func Build(ctx context.Context, store *artifact.Store, r *pipeline.RunRecord) (*Document, *Details, error) {
+	d := New()
+	d.RunID, d.Name, d.Status, d.Mode, d.Seed = r.RunID, r.Name, r.Status, r.Mode, r.Seed
+	if r.Tags != nil {
+		d.Tags = r.Tags
+	}
+	d.PlanDigest, d.ResultDigest = r.Plan.Digest.String(), r.ResultDigest
+	d.CreatedAt, d.FinishedAt = moment(r.CreatedAt), moment(r.FinishedAt)
+	if !r.FinishedAt.IsZero() {
+		d.WallS = r.FinishedAt.Sub(r.CreatedAt).Seconds()
+	}
+	var s Submission
+	if len(r.Submission) > 0 {
+		if err := json.Unmarshal(r.Submission, &s); err != nil {
+			return nil, nil, fmt.Errorf("run %s: submission: %w", r.RunID, err)
+		}
+	}
+	d.Input, d.Target = s.Input, s.Target
+	if d.Target.Classes == nil {
+		d.Target.Classes = []string{}
+	}
+	d.Error = r.Error
+	if d.Error != nil {
+		d.ExitCode = pipeline.ExitCode(d.Error.Class)
+		if d.Error.Class == pipeline.ClassBadInput && d.Error.File == "" {
+			d.Error.File = d.Input.Name
+		}
+	}
+	d.Warnings = append(d.Warnings, r.Warnings...)
+	for i := range r.Stages {
+		d.stage(&r.Stages[i])
+	}
+	details, err := d.details(ctx, store, r)
+	return d, details, err
+}
+
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	u := t.UTC()
+	return &u
+}
+
+func (d *Document) stage(s *pipeline.StageRecord) {
+	out := Stage{Name: s.Name, Kind: s.Kind, Status: s.Status, Cache: s.Cache, MissReason: s.MissReason, Attempts: s.Attempts, ActionKey: s.ActionKey, Code: s.Code,
+		Worker: s.Worker, QueuedS: s.QueuedS, FetchS: s.FetchS, ComputeS: s.ComputeS, StoreS: s.StoreS, StartedAt: moment(s.StartedAt), FinishedAt: moment(s.FinishedAt),
+		Needs: s.Needs, Outputs: s.Outputs, Reason: s.SkipReason, Error: s.Error}
+	if out.Needs == nil {
+		out.Needs = []string{}
+	}
+	if out.Outputs == nil {
+		out.Outputs = []artifact.Output{}
+	}
+	d.Stages = append(d.Stages, out)
+	d.Counts.Stages++
+	switch {
+	case s.Status == pipeline.Failed:
+		d.Counts.Failed++
+	case s.Status == pipeline.Skipped:
+		d.Counts.Skipped++
+	}
+	switch s.Cache {
+	case "hit":
+		d.Counts.Cached++
+	case "miss", "off":
+		d.Counts.Computed++
+	}
+}
+
+// details reads the documents of the stages that ended well.
+func (d *Document) details(ctx context.Context, store *artifact.Store, r *pipeline.RunRecord) (*Details, error) {
+	x := &Details{Metrics: map[string]*evaluate.Metrics{}, Importance: map[string]*evaluate.Importance{}}
+	g := getter{ctx: ctx, store: store, record: r}
+	x.Load = get[csv.Report](&g, stages.LoadData, "notes")
+	x.Preprocess = get[preprocess.Notes](&g, stages.Preprocess, "notes")
+	x.Split = get[splitdata.Info](&g, stages.SplitData, "info")
+	if x.Load != nil {
+		d.Input.Rows, d.Input.Columns = x.Load.Rows, len(x.Load.Columns)
+	}
+	if x.Preprocess != nil {
+		d.Target.Classes = nil
+		for _, c := range x.Preprocess.Target.Classes {
+			d.Target.Classes = append(d.Target.Classes, c.Class)
+		}
+	}
+	if i := x.Split; i != nil {
+		d.Split = Split{i.Method, i.Column, i.TestSize, i.TrainRows, i.TestRows}
+		d.Baseline = Baseline{&i.Baseline.Majority, i.Baseline.Stump}
+	}
+	for _, s := range r.Stages {
+		name, ok := strings.CutPrefix(s.Name, stages.EvaluatePrefix)
+		if !ok {
+			continue
+		}
+		m := get[evaluate.Metrics](&g, s.Name, "metrics")
+		if m == nil {
+			continue
+		}
+		x.Metrics[name], x.Importance[name] = m, get[evaluate.Importance](&g, s.Name, "importance")
+		model := Model{Name: name, Kind: m.Kind, Engine: m.Engine, Stage: stages.TrainPrefix + name, Metrics: m.Metrics, Confusion: m.Confusion}
+		if trained, ok := r.Stage(model.Stage); ok {
+			if o, ok := trained.Output("model"); ok {
+				model.ModelDigest = o.Digest.String()
+			}
+		}
+		d.Models = append(d.Models, model)
+	}
+	return x, g.err
+}
+
+// getter reads outputs of a run and keeps the first error.
+type getter struct {
+	ctx    context.Context
+	store  *artifact.Store
+	record *pipeline.RunRecord
+	err    error
+}
+
+func get[T any](g *getter, stage, output string) *T {
+	s, ok := g.record.Stage(stage)
+	if !ok || g.err != nil {
+		return nil
+	}
+	o, ok := s.Output(output)
+	if !ok {
+		return nil
+	}
+	b, err := g.store.ReadAll(g.ctx, o.Ref)
+	var v T
+	if err == nil {
+		err = json.Unmarshal(b, &v)
+	}
+	if err != nil {
+		g.err = fmt.Errorf("run %s: output %s of %s: %w", g.record.RunID, output, stage, err)
+		return nil
+	}
+	return &v
+}
+
+// Best returns the model with the largest area under the ROC curve, the first of equals; nil without models.
+func (d *Document) Best() *Model {
+	var best *Model
+	for i := range d.Models {
+		if best == nil || d.Models[i].Metrics.ROCAUC > best.Metrics.ROCAUC {
+			best = &d.Models[i]
+		}
+	}
+	return best
+}
+
+// Times adds up where the stages' time went.
+func (d *Document) Times() (queued, fetch, compute, store float64) {
+	for _, s := range d.Stages {
+		queued += s.QueuedS
+		fetch += s.FetchS
+		compute += s.ComputeS
+		store += s.StoreS
+	}
+	return queued, fetch, compute, store
+}
+
+// ErrNoModel says that a run has no model of that name.
+var ErrNoModel = errors.New("the run has no such model")
+
+// Figure formats a metric for people.
+func Figure(f num.Float) string {
+	if !f.Defined() {
+		return "–"
+	}
+	return fmt.Sprintf("%.4f", float64(f))
+}
