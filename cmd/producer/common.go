@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/hashline/hashline"
+	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/stages"
+	"github.com/hashline/hashline/tasks"
+)
+
+const defaultStoreText = "$XDG_DATA_HOME/hashline, else ~/.local/share/hashline"
+
+// storeLocation is where the store lies.
+func (a *app) storeLocation() string {
+	if a.store != "" {
+		return a.store
+	}
+	if d := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(d) {
+		return filepath.Join(d, "hashline")
+	}
+	if h, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(h, ".local", "share", "hashline")
+	}
+	return ".hashline"
+}
+
+func (a *app) openStore(ctx context.Context) (*artifact.Store, error) {
+	return artifact.Open(ctx, a.storeLocation())
+}
+
+func newRegistry() (*pipeline.Registry, error) {
+	return pipeline.NewRegistry(pipeline.NewCode(hashline.Module, hashline.Sources, hashline.Modules), stages.Kinds()...)
+}
+
+// plain makes text fit for a terminal: what is not printable, escapes among it, becomes visible and harmless.
+func plain(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) && r != '\n' }) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\t':
+			b.WriteByte(' ')
+		case unicode.IsPrint(r) || r == '\n':
+			b.WriteRune(r)
+		default:
+			fmt.Fprintf(&b, "\\u%04x", r)
+		}
+	}
+	return b.String()
+}
+
+// safeName makes a file name of a name: what a file system or a shell might take for something else becomes _.
+func safeName(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' || r == '.' {
+			return r
+		}
+		return '_'
+	}, strings.TrimLeft(s, "."))
+}
+
+// resolved is a run of the store.
+type resolved struct {
+	store  *artifact.Store
+	record *pipeline.RunRecord
+	live   bool // it is not over
+}
+
+// resolve finds a run by a unique prefix of its id.
+func (a *app) resolve(ctx context.Context, prefix string) (*resolved, error) {
+	store, err := a.openStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, err := store.ResolveRun(ctx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	r, live, err := a.record(ctx, store, id)
+	return &resolved{store, r, live}, err
+}
+
+// record reads a run that may not be over: its final record, else what Redis says, else how it started.
+func (a *app) record(ctx context.Context, store *artifact.Store, id string) (*pipeline.RunRecord, bool, error) {
+	b, err := store.Run(ctx, id, pipeline.RecordDocument)
+	if err == nil {
+		r, err := pipeline.ParseRecord(b)
+		return r, false, err
+	}
+	if !errors.Is(err, artifact.ErrNotFound) {
+		return nil, false, err
+	}
+	b, err = store.Run(ctx, id, pipeline.StartedDocument)
+	if err != nil {
+		return nil, false, err
+	}
+	r, err := pipeline.ParseRecord(b)
+	if err != nil {
+		return nil, false, err
+	}
+	if r.Mode == embeddedMode {
+		if !store.Locked(lockName(id)) {
+			r.Status = pipeline.Interrupted
+			return r, false, nil
+		}
+		return r, true, nil
+	}
+	if a.redis == "" {
+		return r, true, nil
+	}
+	client, closeClient, err := a.client(ctx, store)
+	if err != nil {
+		return nil, false, err
+	}
+	defer closeClient()
+	now, err := client.Record(ctx, id)
+	if errors.Is(err, tasks.ErrNoRun) {
+		r.Status = pipeline.Interrupted // Redis lost it
+		return r, false, nil
+	}
+	return now, true, err
+}
+
+const (
+	embeddedMode = "embedded"
+	redisMode    = "redis"
+)
+
+func lockName(id string) string { return "run-" + id }
+
+// client connects to the Redis of the flags.
+func (a *app) client(ctx context.Context, store *artifact.Store) (*tasks.Client, func(), error) {
+	conn, err := tasks.Dial(ctx, a.redis)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := tasks.NewClient(tasks.Config{Conn: conn, Store: store})
+	if err != nil {
+		_ = conn.Close()
+		return nil, nil, err
+	}
+	return client, func() { _ = conn.Close() }, nil
+}
+
+// writeJSON prints one document.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// versions are those of the libraries that decide about bits, and of Go.
+func versions() map[string]string {
+	v := map[string]string{}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	v["go"] = info.GoVersion
+	v["hashline"] = info.Main.Version
+	keep := []string{"github.com/hibiken/asynq", "github.com/redis/go-redis/v9", "gonum.org/v1/gonum", "gonum.org/v1/plot", "github.com/parquet-go/parquet-go", "github.com/sjwhitworth/golearn"}
+	for _, d := range info.Deps {
+		if slices.Contains(keep, d.Path) {
+			v[d.Path] = d.Version
+		}
+	}
+	return v
+}

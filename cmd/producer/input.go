@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/ml/csv"
+	"github.com/hashline/hashline/ml/frame"
+	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/sample"
+)
+
+// source is a table on its way into the store.
+type source struct {
+	name    string
+	builtin bool
+	head    []byte
+	whole   bool // the head is all of it
+	rest    io.Reader
+	close   func() error
+}
+
+// Sizes of the part that is looked at before anything is stored: enough for the header and a few hundred rows, and more
+// only for a header that is longer.
+const (
+	headBytes    = 128 << 10
+	maxHeadBytes = csv.MaxRecordBytes + 1<<20
+)
+
+// fifoPatience is how long a named pipe may stay silent.
+const fifoPatience = 5 * time.Second
+
+func badFile(name, format string, args ...any) *pipeline.Error {
+	e := pipeline.BadInput(format, args...)
+	e.File = name
+	return e
+}
+
+// openSource opens a file, - for standard input, or nothing for the data that the program carries.
+func (a *app) openSource(ctx context.Context, path string) (*source, error) {
+	switch path {
+	case "":
+		data, err := sample.Superstore()
+		if err != nil {
+			return nil, err
+		}
+		return &source{name: sample.Name, builtin: true, head: data, whole: true, close: func() error { return nil }}, nil
+	case "-":
+		if f, ok := a.in.(*os.File); ok {
+			if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+				return nil, badFile("-", "standard input is a terminal").WithHint("give a file, or send a table through a pipe")
+			}
+		}
+		return newSource("-", a.in, func() error { return nil })
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, badFile(path, "there is no such file").WithHint("check the path; `producer submit` without a file runs the Superstore data")
+	case err != nil:
+		return nil, badFile(path, "the file cannot be read: %v", errors.Unwrap(err))
+	case info.IsDir():
+		return nil, badFile(path, "it is a directory").WithHint("give a file with a table, such as a CSV file")
+	case info.Mode()&os.ModeNamedPipe != 0:
+		return openFIFO(ctx, path)
+	case !info.Mode().IsRegular():
+		return nil, badFile(path, "it is no regular file").WithHint("give a file with a table, or - for standard input")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, badFile(path, "the file cannot be read: %v", errors.Unwrap(err))
+	}
+	s, err := newSource(path, f, f.Close)
+	if err != nil {
+		_ = f.Close()
+	}
+	return s, err
+}
+
+// openFIFO waits for the first bytes of a named pipe, though not for ever.
+func openFIFO(ctx context.Context, path string) (*source, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, badFile(path, "the named pipe cannot be read: %v", errors.Unwrap(err))
+	}
+	deadline := time.Now().Add(fifoPatience)
+	first := make([]byte, 64<<10)
+	for {
+		_ = f.SetReadDeadline(deadline)
+		n, err := f.Read(first)
+		if n > 0 {
+			_ = f.SetReadDeadline(time.Time{})
+			s, err := newSource(path, io.MultiReader(bytes.NewReader(first[:n]), f), f.Close)
+			if err != nil {
+				_ = f.Close()
+			}
+			return s, err
+		}
+		if time.Now().After(deadline) || errors.Is(err, os.ErrDeadlineExceeded) {
+			_ = f.Close()
+			return nil, badFile(path, "the named pipe gave no data for %v", fifoPatience).WithHint("start the program that writes into it")
+		}
+		select { // nobody has opened the other end yet
+		case <-ctx.Done():
+			_ = f.Close()
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// newSource reads the head. A header that does not end in it is read to its end, up to the limit of a record.
+func newSource(name string, r io.Reader, closeIt func() error) (*source, error) {
+	s := &source{name: name, rest: r, close: closeIt}
+	for limit := headBytes; ; limit = maxHeadBytes {
+		part := make([]byte, limit-len(s.head))
+		n, err := io.ReadFull(r, part)
+		s.head = append(s.head, part[:n]...)
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			s.whole = true
+			return s, nil
+		}
+		if err != nil {
+			return nil, badFile(name, "reading stopped after %d bytes: %v", len(s.head), err)
+		}
+		if limit == maxHeadBytes || bytes.IndexByte(s.head, '\n') >= 0 || bytes.IndexByte(s.head, '\r') >= 0 {
+			return s, nil
+		}
+	}
+}
+
+// inspect finds columns and types in the head.
+func (s *source) inspect(missing []string, types map[string]frame.Type) (*csv.Report, error) {
+	r, err := csv.Inspect(s.head, s.whole, csv.Options{File: s.name, Missing: missing, Types: types})
+	if e, ok := errors.AsType[*csv.InputError](err); ok {
+		return nil, &pipeline.Error{Class: pipeline.ClassBadInput, Message: e.Message, File: s.name, Line: e.Line, Column: e.Column, Hint: e.Hint}
+	}
+	if err != nil {
+		return nil, badFile(s.name, "the table cannot be read: %v", err)
+	}
+	if len(r.Columns) < 2 {
+		return nil, badFile(s.name, "the file has one column").WithHint("a target and a feature need two; check the delimiter of the file")
+	}
+	return r, nil
+}
+
+// put streams the file into the store.
+func (s *source) put(ctx context.Context, store *artifact.Store) (artifact.Ref, error) {
+	ref, err := store.Put(ctx, newHeadReader(s), artifact.Durable())
+	if err != nil {
+		return ref, fmt.Errorf("storing %s: %w", plain(filepath.Base(s.name)), err)
+	}
+	return ref, nil
+}
+
+// newHeadReader reads the whole source, its head first.
+func newHeadReader(s *source) io.Reader {
+	if s.whole {
+		return bytes.NewReader(s.head)
+	}
+	return io.MultiReader(bytes.NewReader(s.head), s.rest)
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/ml/chart"
+	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/report"
+	"github.com/hashline/hashline/stages"
+	"github.com/hashline/hashline/stages/plots"
+	"github.com/hashline/hashline/summary"
+)
+
+// Documents of a run that this command makes.
+const (
+	reportDocument  = "report.html"
+	metricsDocument = "metrics.json"
+)
+
+func renderReport(ctx context.Context, store *artifact.Store, r *pipeline.RunRecord, d *summary.Document, x *summary.Details) ([]byte, error) {
+	var b bytes.Buffer
+	err := report.Write(ctx, &b, store, r, d, x)
+	return b.Bytes(), err
+}
+
+// printSummary shows people what came of a run.
+func printSummary(w io.Writer, d *summary.Document) {
+	fmt.Fprintf(w, "\n%s  %s  %s\n", d.RunID, d.Status, plain(filepath.Base(d.Input.Name)))
+	if d.Input.Rows > 0 {
+		fmt.Fprintf(w, "%d rows, %d columns; target %s", d.Input.Rows, d.Input.Columns, plain(d.Target.Expression))
+		if d.Split.TestRows > 0 {
+			fmt.Fprintf(w, "; %d rows to train, %d to test (%s split, seed %d)", d.Split.TrainRows, d.Split.TestRows, d.Split.Method, d.Seed)
+		}
+		fmt.Fprintln(w)
+	}
+	if len(d.Models) > 0 {
+		fmt.Fprintln(w)
+		printModels(w, d)
+	}
+	fmt.Fprintln(w)
+	for _, warning := range d.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", plain(warning.Message))
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "stages\t%d: %d computed, %d cached", d.Counts.Stages, d.Counts.Computed, d.Counts.Cached)
+	if d.Counts.Failed > 0 || d.Counts.Skipped > 0 {
+		fmt.Fprintf(t, ", %d failed, %d skipped", d.Counts.Failed, d.Counts.Skipped)
+	}
+	fmt.Fprintln(t)
+	queued, fetch, compute, stored := d.Times()
+	fmt.Fprintf(t, "time\t%.3f s; over all stages: queued %.3f, fetch %.3f, compute %.3f, store %.3f\n", d.WallS, queued, fetch, compute, stored)
+	if d.ResultDigest != "" {
+		fmt.Fprintf(t, "result\t%s\n", d.ResultDigest)
+	}
+	if d.ReportPath != "" {
+		fmt.Fprintf(t, "report\t%s\n", plain(d.ReportPath))
+	}
+	if d.OutDir != nil {
+		fmt.Fprintf(t, "files\t%s\n", plain(*d.OutDir))
+	}
+	_ = t.Flush()
+}
+
+func printModels(w io.Writer, d *summary.Document) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "model\taccuracy\tbalanced\tF1\tROC AUC\tavg. precision\tlog loss\tBrier\t")
+	for _, m := range d.Models {
+		f := m.Metrics
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", plain(m.Name), summary.Figure(f.Accuracy), summary.Figure(f.BalancedAccuracy), summary.Figure(f.F1),
+			summary.Figure(f.ROCAUC), summary.Figure(f.AveragePrecision), summary.Figure(f.LogLoss), summary.Figure(f.Brier))
+	}
+	if s := d.Baseline.Stump; s != nil {
+		fmt.Fprintf(t, "baseline: stump on %s\t%s\t\t\t%s\t\t\t\t\n", short(plain(s.Feature), 30), summary.Figure(s.Accuracy), summary.Figure(s.ROCAUC))
+	}
+	if m := d.Baseline.Majority; m != nil {
+		fmt.Fprintf(t, "baseline: always %s\t%s\t\t\t\t\t\t\t\n", short(plain(m.Class), 30), summary.Figure(m.Accuracy))
+	}
+	_ = t.Flush()
+}
+
+// writeOut writes report, metrics, plots and models to the directory that the user asked for.
+func (s *submission) writeOut(ctx context.Context, store *artifact.Store, r *pipeline.RunRecord, d *summary.Document, report []byte) error {
+	path, err := filepath.Abs(s.outDir)
+	if err != nil {
+		return err
+	}
+	d.OutDir = &path
+	o := outWriter{dir: path}
+	o.file(reportDocument, report)
+	metrics, err := json.MarshalIndent(d, "", " ")
+	if err != nil {
+		return err
+	}
+	o.file(metricsDocument, append(metrics, '\n'))
+	for _, st := range r.Stages {
+		for _, out := range st.Outputs {
+			name := safeName(strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(st.Name, stages.PlotPrefix), stages.TrainPrefix), stages.EvaluatePrefix))
+			switch {
+			case out.MediaType == "image/svg+xml":
+				b, err := store.ReadAll(ctx, out.Ref)
+				if err != nil {
+					return err
+				}
+				o.file(filepath.Join("plots", name+"-"+out.Name+".svg"), b)
+				if s.png {
+					b, err := renderPNG(ctx, store, r, st.Name, out.Name)
+					if err != nil {
+						return err
+					}
+					o.file(filepath.Join("plots", name+"-"+out.Name+".png"), b)
+				}
+			case out.Name == "model":
+				b, err := store.ReadAll(ctx, out.Ref)
+				if err != nil {
+					return err
+				}
+				o.file(filepath.Join("models", name+".json"), b)
+			}
+		}
+	}
+	if o.err != nil {
+		return usage("--out: %v", o.err).WithHint("choose a directory that can be written to")
+	}
+	return nil
+}
+
+// outWriter writes files below a directory and keeps the first error.
+type outWriter struct {
+	dir string
+	err error
+}
+
+func (o *outWriter) file(name string, b []byte) {
+	if o.err != nil {
+		return
+	}
+	path := filepath.Join(o.dir, name)
+	if o.err = os.MkdirAll(filepath.Dir(path), 0o755); o.err == nil {
+		o.err = os.WriteFile(path, b, 0o644)
+	}
+}
+
+// renderPNG draws a plot again, from the inputs of the stage that drew it.
+func renderPNG(ctx context.Context, store *artifact.Store, r *pipeline.RunRecord, stage, output string) ([]byte, error) {
+	b, err := store.ReadAll(ctx, r.Plan)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := pipeline.ParsePlan(b)
+	if err != nil {
+		return nil, err
+	}
+	st, ok := plan.Stage(stage)
+	if !ok {
+		return nil, fmt.Errorf("the plan has no stage %q", stage)
+	}
+	in := plots.Inputs{}
+	for _, n := range st.Needs {
+		from, ok := r.Stage(n.Stage)
+		if !ok {
+			return nil, fmt.Errorf("the run has no stage %q", n.Stage)
+		}
+		o, ok := from.Output(n.Output)
+		if !ok {
+			return nil, fmt.Errorf("stage %s has no output %s", n.Stage, n.Output)
+		}
+		text, err := store.ReadAll(ctx, o.Ref)
+		if err != nil {
+			return nil, err
+		}
+		in[n.Role] = append(in[n.Role], text)
+	}
+	return plots.Render(st, output, chart.PNG, in)
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"io"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hashline/hashline/artifact"
+	table "github.com/hashline/hashline/ml/csv"
+	"github.com/hashline/hashline/ml/feature"
+	"github.com/hashline/hashline/ml/metrics"
+	"github.com/hashline/hashline/ml/model"
+	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/stages"
+	"github.com/hashline/hashline/stages/load"
+	"github.com/hashline/hashline/stages/tables"
+	"github.com/hashline/hashline/summary"
+)
+
+// predictRows is the number of rows that are scored together.
+const predictRows = 8192
+
+func (a *app) predictCommand() *cobra.Command {
+	var name string
+	c := &cobra.Command{
+		Use:   "predict RUN FILE",
+		Short: "Score raw rows with a model of a run",
+		Long: `Predict reads a table of the kind that the run was trained on, with or without the target, and prints a CSV with the
+predicted label and the probability of every class for each row, in order. It needs little memory, whatever the length of
+the file; - is standard input. The model is the one with the largest ROC AUC unless --model names another.`,
+		Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeRuns,
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx := c.Context()
+			r, err := a.resolve(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			p, err := newPredictor(ctx, r, name)
+			if err != nil {
+				return err
+			}
+			src, err := a.openSource(ctx, args[1])
+			if err != nil {
+				return err
+			}
+			defer src.close()
+			return tables.Fault(p.stream(ctx, src, a.out))
+		},
+	}
+	c.Flags().StringVar(&name, "model", "", "`name` of the model")
+	return c
+}
+
+// predictor scores raw rows.
+type predictor struct {
+	model   *model.Model
+	recipe  *feature.Recipe
+	known   []table.ColumnReport
+	missing []string
+}
+
+func newPredictor(ctx context.Context, r *resolved, name string) (*predictor, error) {
+	d, x, err := summary.Build(ctx, r.store, r.record)
+	if err != nil {
+		return nil, err
+	}
+	if len(d.Models) == 0 || x.Load == nil {
+		return nil, usage("run %s has no model", d.RunID).WithHint("its status is %s; `producer runs` lists others", d.Status)
+	}
+	if name == "" {
+		name = d.Best().Name
+	}
+	stage, ok := r.record.Stage(stages.TrainPrefix + name)
+	var out artifact.Output
+	if ok {
+		out, ok = stage.Output("model")
+	}
+	if !ok {
+		return nil, usage("run %s has no model %.60q", d.RunID, name).WithHint("it has %s", modelList(d))
+	}
+	b, err := r.store.ReadAll(ctx, out.Ref)
+	if err != nil {
+		return nil, err
+	}
+	p := &predictor{known: x.Load.Columns}
+	if p.model, err = model.Parse(b); err != nil {
+		return nil, err
+	}
+	if p.recipe, err = feature.ParseRecipe(p.model.Recipe); err != nil {
+		return nil, err
+	}
+	p.missing, err = missingTexts(ctx, r)
+	return p, err
+}
+
+func modelList(d *summary.Document) string {
+	var names []string
+	for _, m := range d.Models {
+		names = append(names, m.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// missingTexts are those that the run was told of.
+func missingTexts(ctx context.Context, r *resolved) ([]string, error) {
+	b, err := r.store.ReadAll(ctx, r.record.Plan)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := pipeline.ParsePlan(b)
+	if err != nil {
+		return nil, err
+	}
+	st, ok := plan.Stage(stages.LoadData)
+	if !ok {
+		return nil, nil
+	}
+	var p load.Params
+	err = json.Unmarshal(st.Params, &p)
+	return p.Missing, err
+}
+
+// stream scores all rows of a file.
+func (p *predictor) stream(ctx context.Context, src *source, w io.Writer) error {
+	batches, err := table.NewBatches(newHeadReader(src), p.known, table.Options{File: src.name, Missing: p.missing}, predictRows)
+	if err != nil {
+		return err
+	}
+	for _, c := range p.recipe.Columns {
+		if !batches.Has(c.Name) {
+			return badFile(src.name, "the file has no column %s, which the model needs", table.Quote(c.Name)).WithHint("give a file with the columns of the training data")
+		}
+	}
+	buffered := bufio.NewWriterSize(w, 64<<10)
+	out := csv.NewWriter(buffered)
+	header := []string{"label"}
+	for _, c := range p.model.Classes {
+		header = append(header, "probability of "+c)
+	}
+	if err := out.Write(header); err != nil {
+		return err
+	}
+	for {
+		f, err := batches.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		features, err := p.recipe.Apply(f)
+		if err != nil {
+			return err
+		}
+		proba, err := p.model.Estimator().Predict(features, runtime.GOMAXPROCS(0))
+		if err != nil {
+			return err
+		}
+		k := len(p.model.Classes)
+		row := make([]string, k+1)
+		for i := range f.Rows {
+			shares := proba[i*k : (i+1)*k]
+			row[0] = p.model.Classes[metrics.Label(shares)]
+			for c, v := range shares {
+				row[c+1] = strconv.FormatFloat(v, 'g', -1, 64)
+			}
+			if err := out.Write(row); err != nil {
+				return err
+			}
+		}
+	}
+	out.Flush()
+	return errors.Join(out.Error(), buffered.Flush())
+}
