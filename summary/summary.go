@@ -164,7 +164,7 @@ func (d *Document) Fail(err error) {
 type Details struct {
 	Load       *csv.Report
 	Preprocess *preprocess.Notes
-	Split      *splitdata.Info
+	Info       *splitdata.Info
 	Metrics    map[string]*evaluate.Metrics
 	Importance map[string]*evaluate.Importance
 }
@@ -247,7 +247,7 @@ func (d *Document) details(ctx context.Context, store *artifact.Store, r *pipeli
 	g := getter{ctx: ctx, store: store, record: r}
 	x.Load = get[csv.Report](&g, stages.LoadData, "notes")
 	x.Preprocess = get[preprocess.Notes](&g, stages.Preprocess, "notes")
-	x.Split = get[splitdata.Info](&g, stages.SplitData, "info")
+	x.Info = get[splitdata.Info](&g, stages.SplitData, "info")
 	if x.Load != nil {
 		d.Input.Rows, d.Input.Columns = x.Load.Rows, len(x.Load.Columns)
 	}
@@ -257,7 +257,7 @@ func (d *Document) details(ctx context.Context, store *artifact.Store, r *pipeli
 			d.Target.Classes = append(d.Target.Classes, c.Class)
 		}
 	}
-	if i := x.Split; i != nil {
+	if i := x.Info; i != nil {
 		d.Split = Split{i.Method, i.Column, i.TestSize, i.TrainRows, i.TestRows}
 		d.Baseline = Baseline{&i.Baseline.Majority, i.Baseline.Stump}
 	}
