@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/pipeline"
@@ -34,6 +35,7 @@ type Request struct {
 	Tags       map[string]string
 	Mode       string            // for the record: embedded or redis
 	Submission json.RawMessage   // kept with the run
+	Attempts   int               // how often a stage that fails may be tried; 0 means once. Bad input is never tried again
 	Versions   map[string]string // kept with the run
 }
 
@@ -49,9 +51,12 @@ type stageArgs struct {
 	Down string `json:"down"` // JSON list
 }
 
-// Submit stores the plan and the start of the record, creates the run and hands its first stages to the queue. Submitting
-// a run id again changes nothing.
+// Submit stores the plan and the start of the record durably, creates the run and hands its first stages to the queue.
+// Submitting a run id again changes nothing. A plan without a shape that can end is an error of class usage.
 func (c *Client) Submit(ctx context.Context, r Request) (string, error) {
+	if err := checkShape(r.Plan); err != nil {
+		return "", &pipeline.Error{Class: pipeline.ClassUsage, Message: err.Error()}
+	}
 	if r.RunID == "" {
 		r.RunID = artifact.NewRunID(time.Now())
 	}
@@ -59,32 +64,54 @@ func (c *Client) Submit(ctx context.Context, r Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ref, err := c.store.PutBytes(ctx, text, artifact.Durable())
-	if err != nil {
-		return "", fmt.Errorf("storing the plan: %w", err)
-	}
-	c.remember(ref, r.Plan)
-	args, err := r.args(ref, c.store.ID())
-	if err != nil {
+	ref := artifact.Ref{Digest: artifact.DigestOf(text), Size: int64(len(text))}
+	if _, err := c.parsePlan(ref, text); err != nil {
 		return "", err
 	}
-	if err := c.start(ctx, r, ref); err != nil {
-		return "", err
-	}
-	err = c.redis.ZAdd(ctx, activeRuns, redis.Z{Score: float64(time.Now().UnixMilli()), Member: r.RunID}).Err()
-	if err == nil {
-		err = createScript.Run(ctx, c.redis, keys{r.RunID}.all(), args).Err()
-	}
-	if err == nil {
-		err = c.drain(ctx, r.RunID)
-	}
-	if err != nil {
+	if n, err := c.redis.Exists(ctx, keys{r.RunID}.name("meta")).Result(); err != nil {
 		return "", unreachable(err, "")
+	} else if n == 0 {
+		if err := c.create(ctx, r, ref, text); err != nil {
+			return "", err
+		}
+	}
+	if err := c.drain(ctx, r.RunID); err != nil {
+		c.log.Warn("handing the first stages to the queue; a worker will", "run", r.RunID, "error", err) // the run exists
 	}
 	return r.RunID, nil
 }
 
-func (r *Request) args(plan artifact.Ref, store string) (string, error) {
+// create stores what a run needs and makes its state.
+func (c *Client) create(ctx context.Context, r Request, ref artifact.Ref, text []byte) error {
+	args, err := r.args(ref, c.store.ID(), c.queue)
+	if err != nil {
+		return err
+	}
+	var group errgroup.Group // two syncs at once cost one
+	group.Go(func() error {
+		if _, err := c.store.PutBytes(ctx, text, artifact.Durable()); err != nil {
+			return fmt.Errorf("storing the plan: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error { return c.start(ctx, r, ref) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	now, err := c.redis.Time(ctx).Result()
+	if err == nil {
+		err = c.redis.ZAdd(ctx, activeRuns, redis.Z{Score: float64(now.UnixMilli()), Member: r.RunID}).Err()
+	}
+	if err == nil {
+		err = createScript.Run(ctx, c.redis, keys{r.RunID}.all(), args).Err()
+	}
+	if err != nil {
+		return unreachable(err, "")
+	}
+	return nil
+}
+
+func (r *Request) args(plan artifact.Ref, store, queue string) (string, error) {
 	tags, err := json.Marshal(r.Tags)
 	if err != nil {
 		return "", err
@@ -93,7 +120,7 @@ func (r *Request) args(plan artifact.Ref, store string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a := createArgs{Meta: map[string]string{"plan": plan.Digest.String(), "plan_bytes": strconv.FormatInt(plan.Size, 10), "store": store, "name": r.Name, "mode": r.Mode,
+	a := createArgs{Meta: map[string]string{"plan": plan.Digest.String(), "plan_bytes": strconv.FormatInt(plan.Size, 10), "store": store, "queue": queue, "attempts": strconv.Itoa(max(1, r.Attempts)), "name": r.Name, "mode": r.Mode,
 		"tags": string(tags), "versions": string(versions), "submission": string(r.Submission)}}
 	down := map[string][]string{}
 	for _, s := range r.Plan.Stages {
@@ -133,43 +160,6 @@ func (c *Client) start(ctx context.Context, r Request, plan artifact.Ref) error 
 // ErrNoRun says that Redis knows no such run.
 var ErrNoRun = errors.New("Redis knows no such run")
 
-// Watch calls fn for every event of a run behind the one with the id after ("" for all), as they happen, and returns nil
-// behind the last event of the run. An error of fn ends it.
-func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.Event) error) error {
-	if after == "" {
-		after = "0"
-	}
-	stream := keys{run}.name("events")
-	for {
-		answer, err := c.redis.XRead(ctx, &redis.XReadArgs{Streams: []string{stream, after}, Count: 1000, Block: time.Second}).Result()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if errors.Is(err, redis.Nil) {
-			n, err := c.redis.Exists(ctx, keys{run}.name("meta")).Result()
-			if err == nil && n == 0 {
-				return ErrNoRun
-			}
-			continue
-		}
-		if err != nil {
-			return unreachable(err, "")
-		}
-		for _, s := range answer {
-			for _, m := range s.Messages {
-				after = m.ID
-				e := parseEvent(run, m)
-				if err := fn(e); err != nil {
-					return err
-				}
-				if e.EndsRun() {
-					return nil
-				}
-			}
-		}
-	}
-}
-
 // Record returns the record of a run as it stands: live from Redis, or the stored one when it is over.
 func (c *Client) Record(ctx context.Context, run string) (*pipeline.RunRecord, error) {
 	if b, err := c.store.Run(ctx, run, pipeline.RecordDocument); err == nil {
@@ -184,45 +174,42 @@ func (c *Client) Record(ctx context.Context, run string) (*pipeline.RunRecord, e
 	if len(s.meta) == 0 {
 		return nil, ErrNoRun
 	}
-	p, err := c.plan(ctx, s.planRef())
+	p, err := c.outline(ctx, run, s.planRef())
 	if err != nil {
 		return nil, err
 	}
 	return s.record(p)
 }
 
-// Cancel stops a run: what does not run yet is canceled, what runs is told to stop. A run that is over stays as it is.
+// Cancel stops a run: what does not run yet is canceled, what runs is told to stop within milliseconds. A run that is over
+// stays as it is.
 func (c *Client) Cancel(ctx context.Context, run, reason string) error {
-	s, err := c.load(ctx, run)
+	n, err := c.redis.Exists(ctx, keys{run}.name("meta")).Result()
 	if err != nil {
 		return unreachable(err, "")
 	}
-	if len(s.meta) == 0 {
+	if n == 0 {
 		return ErrNoRun
 	}
-	p, err := c.plan(ctx, s.planRef())
+	list, err := c.workers(ctx)
+	if err != nil {
+		return unreachable(err, "")
+	}
+	ids := make([]string, len(list))
+	for i, w := range list {
+		ids[i] = w.ID
+	}
+	alive, err := json.Marshal(ids)
 	if err != nil {
 		return err
 	}
-	names := make([]string, len(p.Stages))
-	for i, st := range p.Stages {
-		names[i] = st.Name
-	}
-	list, err := json.Marshal(names)
-	if err != nil {
-		return err
-	}
-	answer, err := cancelScript.Run(ctx, c.redis, keys{run}.all(), reason, string(list)).Slice()
-	if err != nil {
+	if err := cancelScript.Run(ctx, c.redis, keys{run}.all(), clip(reason), string(alive)).Err(); err != nil {
 		return unreachable(err, "")
 	}
 	if err := c.redis.Publish(ctx, cancelChannel, run).Err(); err != nil {
-		return unreachable(err, "")
+		c.log.Warn("telling workers of the cancel; their next heartbeat will", "run", run, "error", err)
 	}
-	if closed(answer) {
-		return c.settleRun(ctx, run)
-	}
-	return nil
+	return c.settleRun(ctx, run) // does nothing while a stage still runs
 }
 
 // Workers returns the workers that are alive.

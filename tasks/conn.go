@@ -45,24 +45,69 @@ func Dial(ctx context.Context, location string) (*Conn, error) {
 			WithHint("want redis://host:port/db, rediss://host:port/db or unix:///path")
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = dialTimeout, 10*time.Second, 10*time.Second
+	o.ContextTimeoutEnabled = true // else a server that accepts and is silent costs ReadTimeout
 	o.MaxRetries = 1
+	o.PoolSize = poolSize
 	c := &Conn{redis: redis.NewClient(o), options: o}
 	c.close = c.redis.Close
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ping, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	if err := c.redis.Ping(ctx).Err(); err != nil {
+	if err := c.redis.Ping(ping).Err(); err != nil {
 		_ = c.redis.Close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		return nil, unreachable(err, withoutPassword(location))
 	}
+	c.redis.AddHook(breather{})
 	return c, nil
 }
 
+// poolSize bounds the connections of a process. They are made when they are needed; everyone who watches holds one.
+const poolSize = 128
+
+// withoutPassword returns what of a URL may be printed.
 func withoutPassword(location string) string {
 	u, err := url.Parse(location)
 	if err != nil {
 		return "it cannot be parsed"
 	}
+	u.RawQuery, u.Fragment = "", ""
 	return u.Redacted()
+}
+
+// breather makes a caller whose command failed wait a moment: asynq asks for the next task at once after an error, which
+// would keep a processor busy for as long as Redis is away.
+type breather struct{}
+
+const breath = 50 * time.Millisecond
+
+func (breather) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (breather) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (breather) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if err != nil && !errors.Is(err, redis.Nil) && !redis.HasErrorPrefix(err, "NOSCRIPT") {
+			_ = pause(ctx, breath)
+		}
+		return err
+	}
+}
+
+// pause waits, or returns the error of ctx when that ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
 }
 
 func unreachable(err error, where string) error {
@@ -94,7 +139,7 @@ func StartEmbedded(context.Context) (*Conn, error) {
 	if err := m.StartAddr("127.0.0.1:0"); err != nil {
 		return nil, fmt.Errorf("starting the embedded Redis: %w", err)
 	}
-	o := &redis.Options{Addr: m.Addr(), Password: password, Protocol: 2, DisableIdentity: true}
+	o := &redis.Options{Addr: m.Addr(), Password: password, Protocol: 2, DisableIdentity: true, PoolSize: poolSize}
 	c := &Conn{redis: redis.NewClient(o), options: o, embedded: true}
 	stop := make(chan struct{})
 	var ticking sync.WaitGroup

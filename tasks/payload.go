@@ -43,9 +43,14 @@ type input struct {
 	artifact.Ref
 }
 
+func (p *payload) id() string { return taskID(p.Run, p.Stage, p.Attempt) }
+
 func taskID(run, stage string, attempt int) string {
 	return fmt.Sprintf("%s:%s:%d", run, stage, attempt)
 }
+
+// errSchema says that a task was made by another version of this package, which may have workers of its own.
+var errSchema = errors.New("unknown schema")
 
 // parsePayload reads a payload strictly: known fields only, ids and digests of the right form.
 func parsePayload(b []byte) (*payload, error) {
@@ -53,12 +58,17 @@ func parsePayload(b []byte) (*payload, error) {
 		return nil, fmt.Errorf("payload of %d bytes, more than %d", len(b), maxPayload)
 	}
 	var p payload
+	var head struct{ Schema string }
+	if err := json.Unmarshal(b, &head); err != nil {
+		return nil, fmt.Errorf("payload: %w", err)
+	}
+	if head.Schema != payloadSchema {
+		return nil, fmt.Errorf("payload: schema %.40q, want %s: %w", head.Schema, payloadSchema, errSchema)
+	}
 	if err := strictly(b, &p); err != nil {
 		return nil, fmt.Errorf("payload: %w", err)
 	}
 	switch {
-	case p.Schema != payloadSchema:
-		return nil, fmt.Errorf("payload: schema %.40q, want %s", p.Schema, payloadSchema)
 	case !artifact.ValidRunID(p.Run):
 		return nil, errors.New("payload: not a run id")
 	case !pipeline.ValidStageName(p.Stage):
@@ -67,6 +77,8 @@ func parsePayload(b []byte) (*payload, error) {
 		return nil, errors.New("payload: not an attempt")
 	case p.Plan.IsZero():
 		return nil, errors.New("payload: no plan")
+	case p.Manifest != nil && p.Manifest.IsZero():
+		return nil, errors.New("payload: an empty manifest")
 	case p.Manifest != nil && len(p.Inputs) > 0:
 		return nil, errors.New("payload: inputs beside a manifest")
 	}
@@ -85,22 +97,29 @@ func strictly(b []byte, v any) error {
 	return nil
 }
 
-// encode writes the payload; many inputs go into a manifest artifact.
+// errPayload wraps what keeps an attempt from ever becoming a task.
+var errPayload = errors.New("no task can be made of the stage")
+
+// encode writes the payload; many or long inputs go into a manifest artifact.
 func (p *payload) encode(ctx context.Context, store *artifact.Store) ([]byte, error) {
-	if len(p.Inputs) > inlineInputs {
-		b, err := json.Marshal(p.Inputs)
-		if err != nil {
-			return nil, err
+	if len(p.Inputs) <= inlineInputs {
+		b, err := json.Marshal(p)
+		if err != nil || len(b) <= maxPayload {
+			return b, err
 		}
-		ref, err := store.PutBytes(ctx, b)
-		if err != nil {
-			return nil, err
-		}
-		p.Inputs, p.Manifest = nil, &ref
 	}
+	list, err := json.Marshal(p.Inputs)
+	if err != nil {
+		return nil, err
+	}
+	ref, err := store.PutBytes(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	p.Inputs, p.Manifest = nil, &ref
 	b, err := json.Marshal(p)
 	if err == nil && len(b) > maxPayload {
-		err = fmt.Errorf("payload of %d bytes, more than %d", len(b), maxPayload)
+		err = fmt.Errorf("%w: payload of %d bytes, more than %d", errPayload, len(b), maxPayload)
 	}
 	return b, err
 }

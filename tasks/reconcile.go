@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,62 +18,55 @@ import (
 // unclaimedAfter is how long a ready stage may have a task that does not lead to a claim.
 const unclaimedAfter = 4 * time.Second
 
+// round is one pass of the reconciler over the runs.
+type round struct {
+	now   time.Time // Redis' clock, which all moments in the state are of
+	alive []WorkerInfo
+	judge bool // whether a missing heartbeat means a death
+}
+
 // reconcile looks at every run that is not recorded yet and mends what a crash left behind: outboxes that were not
-// drained, attempts whose worker is gone, tasks that vanished, runs that closed without a record. One worker at a time
-// does it.
+// drained, attempts whose worker is gone, tasks that vanished, runs that closed without a record. One worker of a store
+// at a time does it.
 func (w *Worker) reconcile(ctx context.Context) {
-	won, err := w.redis.SetNX(ctx, reconcileLock, w.info.ID, reconcileEvery-100*time.Millisecond).Result()
+	won, err := w.redis.SetNX(ctx, reconcileLock(w.store.ID()), w.info.ID, reconcileEvery-100*time.Millisecond).Result()
 	if err != nil || !won {
 		return
 	}
-	err = w.reconcileRuns(ctx)
-	if err != nil && ctx.Err() == nil {
+	if err := w.reconcileRuns(ctx); err != nil && ctx.Err() == nil {
 		w.log.Warn("reconciling", "error", err)
 	}
 }
 
 func (w *Worker) reconcileRuns(ctx context.Context) error {
 	runs, err := w.redis.ZRangeWithScores(ctx, activeRuns, 0, -1).Result()
-	if err != nil {
+	if err != nil || len(runs) == 0 {
 		return err
 	}
-	if len(runs) == 0 {
-		return nil
+	r := round{judge: w.mayJudge()}
+	if r.alive, err = w.workers(ctx); err != nil {
+		return err
 	}
-	alive, err := w.workers(ctx)
-	if err != nil {
+	if r.now, err = w.redis.Time(ctx).Result(); err != nil {
 		return err
 	}
 	var errs []error
 	for _, z := range runs {
 		run, _ := z.Member.(string)
-		errs = append(errs, w.reconcileRun(ctx, run, time.UnixMilli(int64(z.Score)), alive))
-	}
-	w.forgetDead(ctx, alive)
-	return errors.Join(errs...)
-}
-
-// forgetDead takes workers without a heartbeat off the list.
-func (w *Worker) forgetDead(ctx context.Context, alive []WorkerInfo) {
-	old := strconv.FormatInt(time.Now().Add(-10*heartbeatTTL).UnixMilli(), 10)
-	ids, err := w.redis.ZRangeByScore(ctx, liveWorkers, &redis.ZRangeBy{Min: "-inf", Max: old}).Result()
-	if err != nil {
-		return
-	}
-	for _, id := range ids {
-		if !slices.ContainsFunc(alive, func(i WorkerInfo) bool { return i.ID == id }) {
-			w.redis.ZRem(ctx, liveWorkers, id)
+		if err := w.reconcileRun(ctx, run, time.UnixMilli(int64(z.Score)), r); err != nil {
+			errs = append(errs, fmt.Errorf("run %s: %w", run, err))
 		}
 	}
+	return errors.Join(append(errs, w.forgetDead(ctx, r.alive))...)
 }
 
-func (w *Worker) reconcileRun(ctx context.Context, run string, created time.Time, alive []WorkerInfo) error {
+func (w *Worker) reconcileRun(ctx context.Context, run string, created time.Time, r round) error {
 	s, err := w.load(ctx, run)
 	if err != nil {
 		return err
 	}
 	if len(s.meta) == 0 { // its submitter died before it was created, or it expired
-		if time.Since(created) > orphanMaxLife {
+		if r.now.Sub(created) > orphanMaxLife {
 			return w.redis.ZRem(ctx, activeRuns, run).Err()
 		}
 		return nil
@@ -83,83 +77,94 @@ func (w *Worker) reconcileRun(ctx context.Context, run string, created time.Time
 	if s.meta["status"] != pipeline.Running {
 		return w.settleRun(ctx, run)
 	}
-	if err := w.drain(ctx, run); err != nil {
-		return err
-	}
+	errs := []error{w.drain(ctx, run)}
 	for field, status := range s.stages {
-		stage, ok := strings.CutPrefix(field, "status|")
-		if !ok {
-			continue
-		}
-		attempt, err := strconv.Atoi(s.get("attempt", stage))
-		if err != nil {
-			continue
-		}
-		switch status {
-		case pipeline.Running:
-			err = w.checkOwner(ctx, s, stage, attempt, alive)
-		case "READY":
-			err = w.checkTask(ctx, s, stage, attempt)
-		}
-		if err != nil {
-			return err
+		if stage, ok := strings.CutPrefix(field, "status|"); ok {
+			errs = append(errs, w.reconcileStage(ctx, s, stage, status, r))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+func (w *Worker) reconcileStage(ctx context.Context, s *state, stage, status string, r round) error {
+	if status != pipeline.Running && status != statusReady {
+		return nil
+	}
+	attempt, err := strconv.Atoi(s.get("attempt", stage))
+	if err != nil {
+		return fmt.Errorf("stage %s: %w", stage, err)
+	}
+	if status == statusReady {
+		return w.checkTask(ctx, s, entry{stage, attempt}, r)
+	}
+	return w.checkOwner(ctx, s, entry{stage, attempt}, r)
 }
 
 // checkOwner hands over an attempt whose worker is gone, or does not know of it.
-func (w *Worker) checkOwner(ctx context.Context, s *state, stage string, attempt int, alive []WorkerInfo) error {
-	w.mu.Lock()
-	since := w.since
-	w.mu.Unlock()
-	if since.IsZero() || time.Since(since) < heartbeatTTL {
+func (w *Worker) checkOwner(ctx context.Context, s *state, e entry, r round) error {
+	if !r.judge {
 		return nil
 	}
-	owner := s.get("owner", stage)
-	i := slices.IndexFunc(alive, func(i WorkerInfo) bool { return i.ID == owner })
-	if i >= 0 {
-		listed := slices.Contains(alive[i].Attempts, taskID(s.run, stage, attempt))
-		if listed || time.Since(micros(s.get("started", stage))) < 2*heartbeatTTL {
-			return nil
-		}
-		return w.handOver(ctx, s.run, stage, attempt, owner, pipeline.WorkerLost, "its worker does not know of it", false)
+	owner := s.get("owner", e.stage)
+	if !slices.ContainsFunc(r.alive, func(i WorkerInfo) bool { return i.ID == owner }) {
+		return w.pass(ctx, lost(s.run, e, owner, "worker "+owner+" is gone"))
 	}
-	return w.handOver(ctx, s.run, stage, attempt, owner, pipeline.WorkerLost, "worker "+owner+" is gone", true)
+	if has(r.alive, taskID(s.run, e.stage, e.attempt)) || r.now.Sub(micros(s.get("started", e.stage))) < 2*heartbeatTTL {
+		return nil
+	}
+	return w.pass(ctx, handOver{run: s.run, entry: e, owner: owner, event: pipeline.WorkerLost, message: "worker " + owner + " does not know of it"})
 }
 
 // checkTask gives a ready stage a new task when the old one cannot lead to a claim any more: deleted by hand, archived,
 // or taken from the queue by a worker that died before it claimed.
-func (w *Worker) checkTask(ctx context.Context, s *state, stage string, attempt int) error {
-	id := taskID(s.run, stage, attempt)
-	if time.Since(micros(s.get("ready", stage))) < unclaimedAfter {
+func (w *Worker) checkTask(ctx context.Context, s *state, e entry, r round) error {
+	id := taskID(s.run, e.stage, e.attempt)
+	if r.now.Sub(micros(s.get("ready", e.stage))) < unclaimedAfter || has(r.alive, id) {
 		return nil
 	}
-	if _, err := w.redis.ZScore(ctx, keys{s.run}.name("outbox"), stage+"\n"+strconv.Itoa(attempt)).Result(); err == nil {
-		return nil // not even handed to asynq
+	err := w.redis.ZScore(ctx, keys{s.run}.name("outbox"), e.member()).Err()
+	if !errors.Is(err, redis.Nil) {
+		return err // nil: not even handed to asynq
 	}
-	inspector := asynq.NewInspectorFromRedisClient(w.redis)
-	info, err := inspector.GetTaskInfo(w.queue, id)
-	switch {
-	case errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound):
-	case err != nil:
+	gone, err := w.taskGone(s.meta["queue"], id)
+	if err != nil || !gone {
 		return err
-	case info.State == asynq.TaskStateArchived || info.State == asynq.TaskStateCompleted:
-	case info.State == asynq.TaskStateActive:
-		first, seen := w.active[id]
-		if !seen {
-			if len(w.active) > 10_000 {
-				clear(w.active)
-			}
-			w.active[id] = time.Now()
-			return nil
-		}
-		if time.Since(first) < unclaimedAfter {
-			return nil
-		}
-		delete(w.active, id)
-	default: // pending, scheduled or to be tried again
-		return nil
 	}
-	return w.handOver(ctx, s.run, stage, attempt, "", pipeline.EngineEvent, "its task is lost", false)
+	return w.pass(ctx, handOver{run: s.run, entry: e, event: pipeline.EngineEvent, message: "its task is lost"})
+}
+
+// taskGone reports whether asynq will not deliver a task, which no live worker has, any more.
+func (w *Worker) taskGone(queue, id string) (bool, error) {
+	info, err := asynq.NewInspectorFromRedisClient(w.redis).GetTaskInfo(queue, id)
+	if errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	switch info.State {
+	case asynq.TaskStateArchived, asynq.TaskStateCompleted:
+		return true, nil
+	case asynq.TaskStateActive: // asynq would notice after a minute or two
+		return w.activeTooLong(id), nil
+	}
+	delete(w.active, id)
+	return false, nil // pending, scheduled or to be tried again
+}
+
+// activeTooLong reports whether a task was seen like that before, long enough ago to be in the heartbeat of whoever took it.
+func (w *Worker) activeTooLong(id string) bool {
+	first, seen := w.active[id]
+	if !seen {
+		if len(w.active) > 10_000 {
+			clear(w.active)
+		}
+		w.active[id] = time.Now()
+		return false
+	}
+	if time.Since(first) < unclaimedAfter {
+		return false
+	}
+	delete(w.active, id)
+	return true
 }

@@ -16,7 +16,8 @@ import (
 //
 // Fields of a stage: status (PENDING, READY, RUNNING, SUCCEEDED, FAILED, SKIPPED, CANCELED), attempt, owner, order, need
 // (edges not yet counted), edge|FROM newline TO (1 when counted), ready, started and finished (microseconds), out (JSON),
-// err (JSON), skip, crash, reset.
+// err (JSON), skip, crash, failures and reset (how often it killed a worker, failed, was run again for a damaged output).
+// Moments are Redis' own, so that clocks of workers need not agree.
 type keys struct{ run string }
 
 func (k keys) name(part string) string { return "hashline:{" + k.run + "}:" + part }
@@ -25,13 +26,18 @@ func (k keys) all() []string {
 	return []string{k.name("meta"), k.name("stages"), k.name("down"), k.name("outbox"), k.name("events")}
 }
 
+// statusReady is the status of a stage whose needs are met and which no worker claimed yet. Records call it PENDING.
+const statusReady = "READY"
+
 // Keys that belong to no run.
 const (
 	activeRuns    = "hashline:runs"    // sorted set of runs that are not recorded yet, by time of creation
 	liveWorkers   = "hashline:workers" // sorted set of worker ids, by the time of the last heartbeat
-	reconcileLock = "hashline:reconciling"
 	cancelChannel = "hashline:cancel"
 )
+
+// reconcileLock is a key for each store: only a worker of its store can mend a run.
+func reconcileLock(store string) string { return "hashline:reconciling:" + store }
 
 func workerKey(id string) string { return "hashline:worker:" + id }
 
@@ -77,10 +83,13 @@ local function lose(s, status, err)
     local from = table.remove(queue)
     for _, to in ipairs(cjson.decode(redis.call('HGET', down, from) or '[]')) do
       if get('status', to) == 'PENDING' then
-        local word, kind = 'SKIPPED', 'STEP_SKIPPED'
-        if status == 'CANCELED' then word = 'CANCELED' redis.call('HINCRBY', meta, 'canceled', 1) end
-        redis.call('HSET', st, 'status|'..to, word, 'skip|'..to, 'needs '..s..', which '..string.lower(status))
-        if word == 'SKIPPED' then emit(kind, to, 0, '', 'needs '..s..', which failed') end
+        local word, why = 'SKIPPED', 'needs '..s..', which failed'
+        if status == 'CANCELED' then
+          word, why = 'CANCELED', 'needs '..s..', which was canceled'
+          redis.call('HINCRBY', meta, 'canceled', 1)
+        end
+        redis.call('HSET', st, 'status|'..to, word, 'skip|'..to, why)
+        if word == 'SKIPPED' then emit('STEP_SKIPPED', to, 0, '', why) end
         n = n + 1
         queue[#queue + 1] = to
       end
@@ -107,14 +116,17 @@ end
 return 1
 `)
 
-// claimScript: ARGV = stage, attempt, worker. Returns "ok", or why not: gone, done, stale, taken, canceled.
+// claimScript: ARGV = stage, attempt, worker, store. Returns "ok", or why not: gone, done, stale, taken, canceled, foreign.
+// A worker whose answer got lost on the way may claim again.
 var claimScript = redis.NewScript(luaBase + `
 local s, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
 local status = get('status', s)
 if status == '' then return 'gone' end
+if redis.call('HGET', meta, 'store') ~= ARGV[4] then return 'foreign' end
 if redis.call('HEXISTS', meta, 'cancel') == 1 then return 'canceled' end
 if status == 'SUCCEEDED' or status == 'FAILED' or status == 'SKIPPED' or status == 'CANCELED' then return 'done' end
 if get('attempt', s) ~= attempt then return 'stale' end
+if status == 'RUNNING' and get('owner', s) == worker then return 'ok' end
 if status ~= 'READY' then return 'taken' end
 redis.call('ZREM', outbox, s..'\n'..attempt)
 redis.call('HSET', st, 'status|'..s, 'RUNNING', 'owner|'..s, worker, 'started|'..s, now)
@@ -133,8 +145,8 @@ for i = 6, #ARGV, 3 do
   redis.call('XADD', events, '*', 'time', now, 'type', ARGV[i], 'stage', s, 'attempt', attempt, 'worker', worker, 'message', ARGV[i + 1], 'data', ARGV[i + 2])
 end
 if status ~= 'RUNNING' and status ~= 'READY' then return {'dup', 0} end
-redis.call('HSET', st, 'status|'..s, 'SUCCEEDED', 'finished|'..s, now, 'out|'..s, out, 'owner|'..s, worker, 'attempt|'..s, attempt)
-redis.call('ZREM', outbox, s..'\n'..attempt)
+redis.call('ZREM', outbox, s..'\n'..get('attempt', s))
+redis.call('HSET', st, 'status|'..s, 'SUCCEEDED', 'finished|'..s, now, 'out|'..s, out, 'owner|'..s, worker)
 emit('STEP_SUCCESS', s, attempt, worker, ARGV[5])
 for _, to in ipairs(cjson.decode(redis.call('HGET', down, s) or '[]')) do
   if redis.call('HSETNX', st, 'edge|'..s..'\n'..to, 1) == 1 then
@@ -145,8 +157,9 @@ end
 return {'ok', settle(1)}
 `)
 
-// failScript: ARGV = stage, attempt, worker, error, message, status (FAILED or CANCELED), retry (1 or 0), outcome, then
-// events as in finishScript. Returns {what, closed} with what one of ok, retry, stale, gone.
+// failScript: ARGV = stage, attempt, worker, error, message, status (FAILED or CANCELED), how often it may fail before
+// that is final (0: as often as the run allows), outcome, then events as in finishScript. Returns {what, closed} with what
+// one of ok, retry, stale, gone.
 var failScript = redis.NewScript(luaBase + luaReady + luaSettle + luaLose + `
 local s, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
 for i = 9, #ARGV, 3 do
@@ -155,15 +168,17 @@ end
 local status = get('status', s)
 if status == '' then return {'gone', 0} end
 if status ~= 'RUNNING' or get('attempt', s) ~= attempt or get('owner', s) ~= worker then return {'stale', 0} end
-if redis.call('HEXISTS', meta, 'cancel') == 1 then ARGV[6] = 'CANCELED' ARGV[7] = '0' end
+local final, limit = ARGV[6], tonumber(ARGV[7])
+if redis.call('HEXISTS', meta, 'cancel') == 1 then final = 'CANCELED' end
+if limit == 0 then limit = tonumber(redis.call('HGET', meta, 'attempts') or '1') end
 set('out', s, ARGV[8])
-if ARGV[7] == '1' then
+if final == 'FAILED' and redis.call('HINCRBY', st, 'failures|'..s, 1) < limit then
   emit('STEP_UP_FOR_RETRY', s, attempt, worker, ARGV[5])
   ready(s, tonumber(attempt) + 1)
   return {'retry', 0}
 end
 emit('STEP_FAILURE', s, attempt, worker, ARGV[5])
-return {'ok', settle(lose(s, ARGV[6], ARGV[4]))}
+return {'ok', settle(lose(s, final, ARGV[4]))}
 `)
 
 // handOverScript: ARGV = stage, attempt, worker, event, message, crash (1 or 0), limit, error. Gives a running or ready
@@ -187,34 +202,41 @@ ready(s, tonumber(attempt) + 1)
 return {'ok', 0}
 `)
 
-// redoScript: ARGV = stage, attempt, worker, upstream, limit, message. A running stage found an output of upstream damaged:
-// upstream runs again and the stage waits for it. Returns ok, stale, gone or limit.
+// redoScript: ARGV = stage, attempt, worker, upstream, limit, message, then events as in finishScript. A running stage found an output of upstream damaged:
+// upstream runs again and the stage waits for it. Returns ok, stale, gone, or why it cannot: limit, canceled, lost (upstream
+// was tried again already and failed).
 var redoScript = redis.NewScript(luaBase + luaReady + `
 local s, attempt, worker, up = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local status = get('status', s)
 if status == '' then return 'gone' end
 if status ~= 'RUNNING' or get('attempt', s) ~= attempt or get('owner', s) ~= worker then return 'stale' end
-if redis.call('HEXISTS', meta, 'cancel') == 1 then return 'stale' end
-if get('status', up) == 'SUCCEEDED' then
+if redis.call('HEXISTS', meta, 'cancel') == 1 then return 'canceled' end
+local made = get('status', up)
+if made == '' or made == 'FAILED' or made == 'SKIPPED' or made == 'CANCELED' then return 'lost' end
+if made == 'SUCCEEDED' then
   if redis.call('HINCRBY', st, 'reset|'..up, 1) > tonumber(ARGV[5]) then return 'limit' end
   redis.call('HINCRBY', meta, 'over', -1)
   ready(up, tonumber(get('attempt', up)) + 1)
   emit('STEP_UP_FOR_RETRY', up, get('attempt', up), worker, ARGV[6])
+end
+for i = 7, #ARGV, 3 do
+  redis.call('XADD', events, '*', 'time', now, 'type', ARGV[i], 'stage', s, 'attempt', attempt, 'worker', worker, 'message', ARGV[i + 1], 'data', ARGV[i + 2])
 end
 if redis.call('HDEL', st, 'edge|'..up..'\n'..s) == 1 then redis.call('HINCRBY', st, 'need|'..s, 1) end
 redis.call('HSET', st, 'status|'..s, 'PENDING', 'owner|'..s, '')
 return 'ok'
 `)
 
-// cancelScript: ARGV = reason, JSON list of the stages. What does not run yet is canceled at once. Returns {1 if there is
-// such a run that was not over, 1 if it closed the run}.
+// cancelScript: ARGV = reason, JSON list of the workers alive. What does not run is canceled at once. Returns {1 if there
+// is such a run that was not over, 1 if it closed the run}.
 var cancelScript = redis.NewScript(luaBase + luaSettle + `
 if redis.call('HGET', meta, 'status') ~= 'RUNNING' then return {0, 0} end
 redis.call('HSETNX', meta, 'cancel', ARGV[1])
-local n = 0
-for _, s in ipairs(cjson.decode(ARGV[2])) do
+local n, alive = 0, {}
+for _, w in ipairs(cjson.decode(ARGV[2])) do alive[w] = true end
+for _, s in ipairs(redis.call('HKEYS', down)) do
   local status = get('status', s)
-  if status == 'PENDING' or status == 'READY' then
+  if status == 'PENDING' or status == 'READY' or (status == 'RUNNING' and not alive[get('owner', s)]) then
     redis.call('HSET', st, 'status|'..s, 'CANCELED', 'skip|'..s, ARGV[1])
     redis.call('HINCRBY', meta, 'canceled', 1)
     n = n + 1

@@ -785,7 +785,7 @@ func TestReconcilerDrainsAndSettles(t *testing.T) {
 	}
 	// A submitter that died between creating the run and handing its first stage to the queue.
 	r := Request{RunID: artifact.NewRunID(time.Now()), Plan: p}
-	args, err := r.args(ref, b.store.ID())
+	args, err := r.args(ref, b.store.ID(), "hashline")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,129 @@
+package tasks
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/pipeline"
+)
+
+// Reading a stream blocks for watchBlock at most, so that the end of a context is seen; Redis may be away for
+// watchPatience before a watcher is told.
+const (
+	watchBlock    = 100 * time.Millisecond
+	watchPatience = 5 * time.Second
+)
+
+// Watch calls fn for every event of a run behind the one with the id after ("" for all), within milliseconds of its
+// happening, and returns nil behind the last event of the run. An error of fn ends it. The events of a run that Redis has
+// forgotten come from the store; one that neither knows is ErrNoRun.
+func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.Event) error) error {
+	answered := time.Now()
+	for next := after; ; {
+		messages, err := c.read(ctx, run, next)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, errOver):
+			return nil
+		case errors.Is(err, errForgotten):
+			return c.replay(ctx, run, next, fn)
+		case err != nil && time.Since(answered) > watchPatience:
+			return unreachable(err, "")
+		case err != nil:
+			_ = pause(ctx, breath)
+			continue
+		}
+		answered = time.Now()
+		for _, m := range messages {
+			next = m.ID
+			e := parseEvent(run, m)
+			if err := fn(e); err != nil {
+				return err
+			}
+			if e.EndsRun() {
+				return nil
+			}
+		}
+	}
+}
+
+// Why there is nothing to read.
+var (
+	errForgotten = errors.New("Redis has forgotten the run")
+	errOver      = errors.New("the run has no more events")
+)
+
+// read returns the events behind one; none when nothing happened for a while.
+func (c *Client) read(ctx context.Context, run, after string) ([]redis.XMessage, error) {
+	if after == "" {
+		after = "0"
+	}
+	messages, err := c.readStream(ctx, run, after, watchBlock)
+	if err != nil || len(messages) > 0 {
+		return messages, err
+	}
+	values, err := c.redis.HMGet(ctx, keys{run}.name("meta"), "status", "announced").Result()
+	if err != nil {
+		return nil, err
+	}
+	if values[0] == nil {
+		return nil, errForgotten
+	}
+	if values[1] == nil {
+		return nil, nil
+	}
+	messages, err = c.readStream(ctx, run, after, -1) // the last event may have come in between
+	if err == nil && len(messages) == 0 {
+		err = errOver
+	}
+	return messages, err
+}
+
+// readStream blocks for a while at most, or not at all when that is negative.
+func (c *Client) readStream(ctx context.Context, run, after string, block time.Duration) ([]redis.XMessage, error) {
+	answer, err := c.redis.XRead(ctx, &redis.XReadArgs{Streams: []string{keys{run}.name("events"), after}, Count: 1000, Block: block}).Result()
+	if errors.Is(err, redis.Nil) || (err == nil && len(answer) == 0) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return answer[0].Messages, nil
+}
+
+// replay gives the stored events behind one.
+func (c *Client) replay(ctx context.Context, run, after string, fn func(pipeline.Event) error) error {
+	b, err := c.store.Run(ctx, run, pipeline.EventsDocument)
+	if errors.Is(err, artifact.ErrNotFound) {
+		return ErrNoRun
+	}
+	if err != nil {
+		return err
+	}
+	var events []pipeline.Event
+	first := 0
+	for line := range bytes.Lines(b) {
+		var e pipeline.Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			return fmt.Errorf("events of run %s: %w", run, err)
+		}
+		events = append(events, e)
+		if after != "" && e.ID == after {
+			first = len(events)
+		}
+	}
+	for _, e := range events[first:] {
+		if err := fn(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
