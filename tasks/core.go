@@ -101,7 +101,7 @@ func (c *core) plan(ctx context.Context, ref artifact.Ref) (*planIndex, error) {
 	}
 	b, err := c.store.ReadAll(ctx, ref)
 	if errors.Is(err, artifact.ErrNotFound) || errors.Is(err, artifact.ErrCorrupt) {
-		return nil, fmt.Errorf("%w: %w", errPlan, err)
+		return nil, fmt.Errorf("%w: artifact %s: %w", errPlan, ref.Digest, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)

@@ -58,6 +58,8 @@ type Worker struct {
 	told     map[string]bool // what the events of runs have been told already
 
 	active map[string]time.Time // tasks that the reconciler saw active without a claim, and since when
+
+	deaf time.Duration // how long a draining worker waits for stages that were told to stop
 }
 
 // NewWorker makes a worker; Run starts it. Its Config needs a Registry.
@@ -75,7 +77,7 @@ func NewWorker(c Config, o WorkerOptions) (*Worker, error) {
 	}
 	o.fill(host)
 	w := &Worker{core: k, options: o, config: c, slots: semaphore.NewWeighted(int64(o.Concurrency)),
-		attempts: map[string]*attempt{}, told: map[string]bool{}, active: map[string]time.Time{}}
+		attempts: map[string]*attempt{}, told: map[string]bool{}, active: map[string]time.Time{}, deaf: 5 * time.Second}
 	w.info = WorkerInfo{ID: o.ID, Host: host, PID: os.Getpid(), Store: k.store.ID(), Queue: k.queue, Kinds: c.Registry.Names(), Concurrency: o.Concurrency, StartedAt: time.Now().UTC()}
 	return w, nil
 }
@@ -154,9 +156,6 @@ func (w *Worker) checkRedis(ctx context.Context) {
 	}
 }
 
-// patienceWithDeaf is how long a draining worker waits for stages that were told to stop.
-const patienceWithDeaf = 5 * time.Second
-
 // drainAttempts lets the attempts in progress finish for the time of grace, then ends them. Those that only wait for
 // their turn end at once. A stage that does not heed its context is handed over while it still runs: the first commit
 // wins.
@@ -166,7 +165,7 @@ func (w *Worker) drainAttempts(ctx context.Context) {
 	for _, a := range late {
 		a.cancel(errDraining)
 	}
-	for id, a := range w.await(late, patienceWithDeaf) {
+	for id, a := range w.await(late, w.deaf) {
 		w.log.Warn("a stage does not stop; it is handed over", "task", id)
 		if err := w.pass(ctx, a.handOver(w.info.ID)); err != nil {
 			w.log.Error("handing over a stage", "task", id, "error", err)

@@ -1,0 +1,366 @@
+package tasks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/internal/needs"
+	"github.com/hashline/hashline/pipeline"
+)
+
+// The toy kinds: text joins its inputs and a text; gate waits until a file exists; boom fails in the way it is told.
+
+type textParams struct {
+	Text string `json:"text"`
+}
+
+type gateParams struct {
+	Text    string `json:"text"`
+	Started string `json:"started"` // a file to make when the stage runs
+	Open    string `json:"open"`    // a file to wait for
+	Deaf    bool   `json:"deaf"`    // it does not heed its context
+}
+
+var outText = []pipeline.OutputSpec{{Name: "out", Class: pipeline.Result, MediaType: "text/plain"}}
+
+func join(c *pipeline.Call, text string) error {
+	blobs, err := c.Inputs("in")
+	if err != nil {
+		return err
+	}
+	for _, b := range blobs {
+		part, err := io.ReadAll(b)
+		if err != nil {
+			return err
+		}
+		text += "(" + string(part) + ")"
+	}
+	w, err := c.Create("out")
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, text)
+	return err
+}
+
+func toyKinds() []pipeline.Kind {
+	in := []pipeline.InputSpec{{Role: "in", Many: true, Optional: true}}
+	return []pipeline.Kind{
+		{Name: "text", Inputs: in, Outputs: outText, Params: func() any { return &textParams{} }, Run: func(_ context.Context, c *pipeline.Call) error {
+			return join(c, c.Params.(*textParams).Text)
+		}},
+		{Name: "gate", Inputs: in, Outputs: outText, Params: func() any { return &gateParams{} }, Run: func(ctx context.Context, c *pipeline.Call) error {
+			p := c.Params.(*gateParams)
+			if p.Started != "" {
+				f, err := os.CreateTemp(filepath.Dir(p.Started), filepath.Base(p.Started))
+				if err != nil {
+					return err
+				}
+				if err := f.Close(); err != nil {
+					return err
+				}
+			}
+			if p.Deaf {
+				ctx = context.WithoutCancel(ctx)
+			}
+			if err := waitFor(ctx, p.Open); err != nil {
+				return err
+			}
+			return join(c, p.Text)
+		}},
+		{Name: "boom", Inputs: in, Outputs: outText, Params: func() any { return &textParams{} }, Run: func(ctx context.Context, c *pipeline.Call) error {
+			switch text := c.Params.(*textParams).Text; text {
+			case "bad":
+				return pipeline.BadInput("the data is bad").WithHint("mend it")
+			case "panic":
+				panic("boom")
+			case "unreachable":
+				return fmt.Errorf("store: %w", artifact.ErrUnreachable)
+			case "exit":
+				os.Exit(9)
+				return nil
+			case "long":
+				return errors.New(strings.Repeat("é", maxMessage))
+			case "canceled":
+				return context.Canceled
+			default:
+				return errors.New(text)
+			}
+		}},
+	}
+}
+
+// waitFor returns when the file exists. Files are the one event that reaches processes alike.
+
+func waitFor(ctx context.Context, file string) error {
+	t := time.NewTicker(2 * time.Millisecond)
+	defer t.Stop()
+	for {
+		if _, err := os.Stat(file); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-t.C:
+		}
+	}
+}
+
+// waitForPrefix waits for n files whose name begins like that.
+
+func waitForPrefix(t *testing.T, prefix string, n int) {
+	t.Helper()
+	until(t, func() bool {
+		m, err := filepath.Glob(prefix + "*")
+		return err == nil && len(m) >= n
+	})
+}
+
+// until polls a condition that no event tells of, up to a limit that only a failure meets.
+
+func until(t *testing.T, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(60 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not happen within a minute")
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// realRedis is one redis-server for all tests of the package; each test has a database of its own.
+var realRedis struct {
+	sync.Mutex
+	addr string
+	next int
+	stop func()
+}
+
+func TestMain(m *testing.M) {
+	if os.Getenv("HASHLINE_TEST_WORKER") != "" {
+		workerProcess()
+		return
+	}
+	code := m.Run()
+	if realRedis.stop != nil {
+		realRedis.stop()
+	}
+	os.Exit(code)
+}
+
+// redisURL returns a database of its own on a real Redis.
+func redisURL(t *testing.T) string {
+	t.Helper()
+	program := needs.Tool(t, "redis-server")
+	realRedis.Lock()
+	defer realRedis.Unlock()
+	if realRedis.stop == nil {
+		dir, err := os.MkdirTemp("", "redis")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := freePort(t)
+		server := startRedis(t, program, dir, port, "--save", "")
+		realRedis.addr = fmt.Sprintf("127.0.0.1:%d", port)
+		realRedis.stop = func() {
+			_ = server.Process.Kill()
+			_ = server.Wait()
+			_ = os.RemoveAll(dir)
+		}
+	}
+	realRedis.next++
+	return fmt.Sprintf("redis://%s/%d", realRedis.addr, realRedis.next)
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// startRedis starts a redis-server and returns when it answers.
+func startRedis(t *testing.T, program, dir string, port int, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(program, append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--databases", "1000", "--dir", dir}, args...)...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, func() bool {
+		c := redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", port)})
+		defer c.Close()
+		return c.Ping(context.Background()).Err() == nil
+	})
+	return cmd
+}
+
+// bench is a store, a Redis and what runs on them.
+
+type bench struct {
+	t      *testing.T
+	url    string
+	conn   *Conn
+	store  *artifact.Store
+	config Config
+	client *Client
+}
+
+// onBoth runs a test on the embedded and on a real Redis.
+
+func onBoth(t *testing.T, f func(t *testing.T, b *bench)) {
+	t.Run("embedded", func(t *testing.T) { f(t, newBench(t, "")) })
+	t.Run("redis", func(t *testing.T) { f(t, newBench(t, redisURL(t))) })
+}
+
+func newBench(t *testing.T, url string) *bench {
+	t.Helper()
+	ctx := context.Background()
+	b := &bench{t: t, url: url}
+	var err error
+	if url == "" {
+		b.conn, err = StartEmbedded(ctx)
+	} else {
+		b.conn, err = Dial(ctx, url)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.conn.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if b.store, err = artifact.Open(ctx, t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	registry, err := pipeline.NewRegistry(nil, toyKinds()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.config = Config{Conn: b.conn, Store: b.store, Registry: registry, Poll: 2 * time.Millisecond}
+	if b.client, err = NewClient(b.config); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// worker starts a worker and returns how to stop it; the test stops it at its end at the latest.
+
+func (b *bench) worker(o WorkerOptions) (w *Worker, stop func()) {
+	b.t.Helper()
+	w, err := NewWorker(b.config, o)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.t.Error(err)
+		}
+	})
+	b.t.Cleanup(stop)
+	return w, stop
+}
+
+func stage(name, kind string, params any, needs ...string) pipeline.Stage {
+	raw, err := json.Marshal(params)
+	if err != nil {
+		panic(err)
+	}
+	s := pipeline.Stage{Name: name, Kind: kind, Params: raw}
+	for _, n := range needs {
+		s.Needs = append(s.Needs, pipeline.Need{Role: "in", Stage: n, Output: "out"})
+	}
+	return s
+}
+
+func plan(stages ...pipeline.Stage) *pipeline.Plan {
+	return &pipeline.Plan{Schema: pipeline.PlanSchema, Seed: 1, Stages: stages}
+}
+
+func (b *bench) submit(p *pipeline.Plan) string {
+	b.t.Helper()
+	if err := p.Validate(b.config.Registry); err != nil {
+		b.t.Fatal(err)
+	}
+	id, err := b.client.Submit(context.Background(), Request{Plan: p, Name: "test", Tags: map[string]string{"k": "v"}, Mode: "redis"})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return id
+}
+
+// wait returns the record and the events of a run when it is over.
+
+func (b *bench) wait(id string) (*pipeline.RunRecord, []pipeline.Event) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var events []pipeline.Event
+	if err := b.client.Watch(ctx, id, "", func(e pipeline.Event) error {
+		events = append(events, e)
+		return nil
+	}); err != nil {
+		r, _ := b.client.Record(context.Background(), id)
+		b.t.Fatalf("watching: %v\n%+v\n%+v", err, events, r)
+	}
+	r, err := b.client.Record(ctx, id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r, events
+}
+
+func (b *bench) output(r *pipeline.RunRecord, stage string) string {
+	b.t.Helper()
+	s, ok := r.Stage(stage)
+	if !ok || len(s.Outputs) == 0 {
+		b.t.Fatalf("stage %s has no output: %+v", stage, s)
+	}
+	text, err := b.store.ReadAll(context.Background(), s.Outputs[0].Ref)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return string(text)
+}
+
+func diamond() *pipeline.Plan {
+	return plan(stage("a", "text", textParams{"a"}), stage("b", "text", textParams{"b"}, "a"), stage("c", "text", textParams{"c"}, "a"), stage("d", "text", textParams{"d"}, "b", "c"))
+}
+
+func count(events []pipeline.Event, kind string) int {
+	n := 0
+	for _, e := range events {
+		if e.Type == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// damage flips one bit of a blob.
+
+// workerProcess is this test binary as a worker that can be killed.
