@@ -158,7 +158,7 @@ func (c *Client) start(ctx context.Context, r Request, plan artifact.Ref) error 
 }
 
 // ErrNoRun says that Redis knows no such run.
-var ErrNoRun = errors.New("Redis knows no such run")
+var ErrNoRun = errors.New("no such run in Redis")
 
 // Record returns the record of a run as it stands: live from Redis, or the stored one when it is over.
 func (c *Client) Record(ctx context.Context, run string) (*pipeline.RunRecord, error) {

@@ -4,9 +4,11 @@
 // with the run's id as hash tag, changed only by the Lua scripts of this package. A stage becomes ready in the state
 // first, with an entry in the run's outbox; then the outbox is drained to asynq under the task id run:stage:attempt. A
 // worker claims the attempt, runs the stage, and finishes it: the first commit wins, decrements what its successors wait
-// for, and closes the run with its last stage. Whoever dies in between is found by the reconciler of any other worker:
-// every worker keeps a heartbeat that lists its attempts, and an attempt whose worker is gone is handed out under the
-// next number, so that late effects of the old one find the door closed.
+// for, and closes the run with its last stage. Whoever closes it stores the record and the events, then says so.
+//
+// Whoever dies in between is found by the reconciler of any other worker of the same store: every worker keeps a
+// heartbeat that lists its attempts, and an attempt whose worker is gone is handed out under the next number, so that
+// late effects of the old one find the door closed.
 //
 //	conn, err := tasks.Dial(ctx, "redis://localhost:6379/0")   // or tasks.StartEmbedded(ctx)
 //	config := tasks.Config{Conn: conn, Store: store, Registry: registry}
@@ -17,7 +19,21 @@
 //	err = client.Watch(ctx, id, "", func(e pipeline.Event) error { return nil })
 //	record, err := client.Record(ctx, id)
 //
-// The truth about data is the store: losing Redis costs a new submission, which finds every finished stage there.
+// What becomes of an attempt that does not succeed:
+//
+//	bad input                      the stage fails at once, whatever the run allows
+//	another error, or a panic      it fails, unless Request.Attempts allows more
+//	the store does not answer      it is tried three times, a little later each time
+//	an input is damaged or gone    the stage that made it runs again, three times at most; an input of the run fails it
+//	its worker dies                another worker takes it within seconds; the third death fails it, after a last try alone
+//	its worker is told to stop     another worker takes it when the time of grace is over
+//	the run is canceled            it is told to stop within milliseconds
+//
+// A failed stage skips what needs it; other branches go on. A worker that has another store, or lacks a kind, hands a
+// task back without using up an attempt, and the run's events say so.
+//
+// The truth about data is the store: losing Redis costs a new submission, which finds every finished stage there. Redis
+// must be 6.2 or later, one server, with maxmemory-policy noeviction. The state of a run goes a week after its end.
 //
 // It is the only package that imports asynq and go-redis.
 package tasks

@@ -71,7 +71,7 @@ func (c *core) workers(ctx context.Context) ([]WorkerInfo, error) {
 // forgetDead takes workers long without a heartbeat off the list.
 func (c *core) forgetDead(ctx context.Context, alive []WorkerInfo) error {
 	old := strconv.FormatInt(time.Now().Add(-10*heartbeatTTL).UnixMilli(), 10)
-	ids, err := c.redis.ZRangeByScore(ctx, liveWorkers, &redis.ZRangeBy{Min: "-inf", Max: old}).Result()
+	ids, err := c.redis.ZRangeArgs(ctx, redis.ZRangeArgs{Key: liveWorkers, Start: "-inf", Stop: old, ByScore: true}).Result()
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.
 
 // Why there is nothing to read.
 var (
-	errForgotten = errors.New("Redis has forgotten the run")
+	errForgotten = errors.New("the run is forgotten by Redis")
 	errOver      = errors.New("the run has no more events")
 )
 
