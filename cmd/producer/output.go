@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/chart"
+	"github.com/hashline/hashline/ml/num"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/report"
 	"github.com/hashline/hashline/stages"
@@ -71,20 +73,43 @@ func printSummary(w io.Writer, d *summary.Document) {
 }
 
 func printModels(w io.Writer, d *summary.Document) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "model\taccuracy\tbalanced\tF1\tROC AUC\tavg. precision\tlog loss\tBrier\t")
+	type row struct {
+		name    string
+		figures []num.Float
+	}
+	nan := num.Float(math.NaN())
+	var rows []row
 	for _, m := range d.Models {
 		f := m.Metrics
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", plain(m.Name), summary.Figure(f.Accuracy), summary.Figure(f.BalancedAccuracy), summary.Figure(f.F1),
-			summary.Figure(f.ROCAUC), summary.Figure(f.AveragePrecision), summary.Figure(f.LogLoss), summary.Figure(f.Brier))
+		rows = append(rows, row{plain(m.Name), []num.Float{f.Accuracy, f.BalancedAccuracy, f.F1, f.ROCAUC, f.AveragePrecision, f.LogLoss, f.Brier}})
 	}
 	if s := d.Baseline.Stump; s != nil {
-		fmt.Fprintf(t, "baseline: stump on %s\t%s\t\t\t%s\t\t\t\t\n", short(plain(s.Feature), 30), summary.Figure(s.Accuracy), summary.Figure(s.ROCAUC))
+		rows = append(rows, row{"baseline: stump on " + short(plain(s.Feature), 30), []num.Float{s.Accuracy, nan, nan, s.ROCAUC}})
 	}
 	if m := d.Baseline.Majority; m != nil {
-		fmt.Fprintf(t, "baseline: always %s\t%s\t\t\t\t\t\t\t\n", short(plain(m.Class), 30), summary.Figure(m.Accuracy))
+		rows = append(rows, row{"baseline: always " + short(plain(m.Class), 30), []num.Float{m.Accuracy}})
 	}
-	_ = t.Flush()
+	heads := []string{"accuracy", "balanced", "F1", "ROC AUC", "avg. precision", "log loss", "Brier"}
+	widest := len("model")
+	for _, r := range rows {
+		widest = max(widest, len([]rune(r.name)))
+	}
+	line := fmt.Sprintf("%-*s", widest, "model")
+	for _, h := range heads {
+		line += fmt.Sprintf("  %*s", max(6, len(h)), h)
+	}
+	fmt.Fprintln(w, line)
+	for _, r := range rows {
+		line := r.name + strings.Repeat(" ", widest-len([]rune(r.name)))
+		for i, f := range r.figures {
+			text := ""
+			if f.Defined() {
+				text = summary.Figure(f)
+			}
+			line += fmt.Sprintf("  %*s", max(6, len(heads[i])), text)
+		}
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
+	}
 }
 
 // writeOut writes report, metrics, plots and models to the directory that the user asked for.

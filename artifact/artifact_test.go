@@ -1,0 +1,360 @@
+package artifact
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+	"time"
+)
+
+func open(t *testing.T) *Store {
+	t.Helper()
+	s, err := Open(context.Background(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func put(t *testing.T, s *Store, text string, o ...PutOption) Ref {
+	t.Helper()
+	ref, err := s.PutBytes(context.Background(), []byte(text), o...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+func path(s *Store, d Digest) string {
+	return filepath.Join(s.Location(), filepath.FromSlash(blobName(d)))
+}
+
+// overwrite replaces a blob's bytes behind the store's back.
+func overwrite(t *testing.T, s *Store, d Digest, b []byte) {
+	t.Helper()
+	if err := os.Chmod(path(s, d), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path(s, d), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPutOpen(t *testing.T) {
+	ctx := context.Background()
+	s := open(t)
+	for _, text := range []string{"", "a", strings.Repeat("long ", 100_000)} {
+		for _, o := range [][]PutOption{nil, {Durable()}, nil} {
+			ref := put(t, s, text, o...)
+			if ref.Digest != DigestOf([]byte(text)) || ref.Size != int64(len(text)) {
+				t.Errorf("reference %v", ref)
+			}
+			blob, err := s.Open(ctx, ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := iotest.TestReader(blob, []byte(text)); err != nil {
+				t.Error(err)
+			}
+			if err := errors.Join(blob.Close(), s.Verify(ctx, ref)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	info, err := os.Stat(path(s, DigestOf([]byte("a"))))
+	if err != nil || info.Mode().Perm()&0o222 != 0 {
+		t.Errorf("a blob can be written to: %v, %v", info.Mode(), err)
+	}
+	if left, err := os.ReadDir(filepath.Join(s.Location(), tempDir)); err != nil || len(left) != 0 {
+		t.Errorf("temporary files are left: %v, %v", left, err)
+	}
+}
+
+func TestDamageIsNoticedOnce(t *testing.T) {
+	ctx := context.Background()
+	for name, bytes := range map[string]string{"flipped": "gext", "short": "tex", "long": "text and more", "empty": ""} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			ref := put(t, s, "text")
+			overwrite(t, s, ref.Digest, []byte(bytes))
+			if _, err := s.Open(ctx, ref); !errors.Is(err, ErrCorrupt) {
+				t.Fatalf("first reading: %v, want ErrCorrupt", err)
+			}
+			if _, err := s.ReadAll(ctx, ref); !errors.Is(err, ErrNotFound) {
+				t.Errorf("second reading: %v, want ErrNotFound", err)
+			}
+			put(t, s, "text")
+			if b, err := s.ReadAll(ctx, ref); err != nil || string(b) != "text" {
+				t.Errorf("after putting it again: %q, %v", b, err)
+			}
+		})
+	}
+}
+
+func TestDurablePutReplacesDamage(t *testing.T) {
+	s := open(t)
+	ref := put(t, s, "text", Durable())
+	overwrite(t, s, ref.Digest, []byte("gext"))
+	put(t, s, "text", Durable())
+	if err := s.Verify(context.Background(), ref); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLargeBlobIsStreamed(t *testing.T) {
+	ctx := context.Background()
+	s := open(t)
+	big := make([]byte, inMemory+1)
+	ref, err := s.PutBytes(ctx, big)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blob, err := s.Open(ctx, ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := io.Copy(io.Discard, blob)
+	if err := errors.Join(err, blob.Close()); err != nil || n != ref.Size {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	big[0] = 1
+	overwrite(t, s, ref.Digest, big)
+	if err := s.Verify(ctx, ref); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("damaged: %v", err)
+	}
+}
+
+func TestAbortAndCancelLeaveNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := open(t)
+	w, err := s.NewWriter(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("half")); err != nil || w.Size() != 4 {
+		t.Fatal(err)
+	}
+	w.Abort()
+	if _, err := s.Put(ctx, iotest.ErrReader(io.ErrUnexpectedEOF)); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("a reader that fails: %v", err)
+	}
+	cancel()
+	if _, err := s.PutBytes(ctx, []byte("x")); !errors.Is(err, context.Canceled) {
+		t.Errorf("a canceled put: %v", err)
+	}
+	if left, err := os.ReadDir(filepath.Join(s.Location(), tempDir)); err != nil || len(left) != 0 {
+		t.Errorf("temporary files are left: %v, %v", left, err)
+	}
+}
+
+func TestConcurrentPuts(t *testing.T) {
+	s := open(t)
+	var g sync.WaitGroup
+	for i := range 16 {
+		g.Go(func() {
+			if _, err := s.PutBytes(context.Background(), []byte(fmt.Sprint(i%4))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	g.Wait()
+	for i := range 4 {
+		text := []byte(fmt.Sprint(i))
+		if err := s.Verify(context.Background(), Ref{DigestOf(text), 1}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestStoreIdentity(t *testing.T) {
+	ctx := context.Background()
+	s := open(t)
+	again, err := Open(ctx, "file://"+s.Location())
+	if err != nil || again.ID() != s.ID() || s.ID() == "" {
+		t.Errorf("id %q, then %q, %v", s.ID(), again.ID(), err)
+	}
+	if open(t).ID() == s.ID() {
+		t.Error("two stores have the same id")
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"", "s3://bucket", file, file + "/below"} {
+		if _, err := Open(ctx, bad); !errors.Is(err, ErrUnreachable) {
+			t.Errorf("store %q: %v, want ErrUnreachable", bad, err)
+		}
+	}
+}
+
+func TestActions(t *testing.T) {
+	ctx := context.Background()
+	s := open(t)
+	key := ActionKey(DigestOf([]byte("key")))
+	if _, err := s.Action(ctx, key); !errors.Is(err, ErrNotFound) {
+		t.Errorf("unknown action: %v", err)
+	}
+	result := func(text string) *ActionResult {
+		return &ActionResult{Schema: ActionSchema, Kind: "kind", Outputs: []Output{{Name: "out", Class: "result", Ref: Ref{DigestOf([]byte(text)), 1}}}}
+	}
+	first := result("a")
+	if won, err := s.PutAction(ctx, key, first); err != nil || won != first {
+		t.Errorf("first: %v, %v", won, err)
+	}
+	if won, err := s.PutAction(ctx, key, result("a")); err != nil || !won.SameOutputs(first) {
+		t.Errorf("the same again: %v, %v", won, err)
+	}
+	if won, err := s.PutAction(ctx, key, result("b")); err != nil || !won.SameOutputs(first) {
+		t.Errorf("a different one: the first must win, got %v, %v", won, err)
+	}
+	kept, err := filepath.Glob(filepath.Join(s.Location(), filepath.FromSlash(actionName(key))+".differs-*"))
+	if err != nil || len(kept) != 1 {
+		t.Errorf("the different one is kept as %v, %v", kept, err)
+	}
+	file := filepath.Join(s.Location(), filepath.FromSlash(actionName(key)))
+	if err := errors.Join(os.Chmod(file, 0o600), os.WriteFile(file, []byte("{"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Action(ctx, key); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a torn result: %v, want ErrCorrupt", err)
+	}
+	if won, err := s.PutAction(ctx, key, result("c")); err != nil || won.SameOutputs(first) {
+		t.Errorf("over a torn result: %v, %v", won, err)
+	}
+	for i := range 3 * recentKept {
+		if _, err := s.PutAction(ctx, ActionKey(DigestOf([]byte(fmt.Sprint(i)))), result("a")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if recent, err := s.RecentActions(ctx, "kind"); err != nil || len(recent) != recentKept {
+		t.Errorf("%d recent actions, %v, want %d", len(recent), err, recentKept)
+	}
+}
+
+func TestRuns(t *testing.T) {
+	ctx := context.Background()
+	s := open(t)
+	ids := []string{"20260101-000000-aaaaaa", "20260101-000001-aabbbb", "20260102-000000-cccccc"}
+	for _, id := range ids {
+		if err := s.PutRun(ctx, id, "record.json", []byte(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.PutRun(ctx, ids[0], "record.json", []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := s.Run(ctx, ids[0], "record.json"); err != nil || string(b) != "new" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if err := s.PutRunView(ctx, ids[0], "report.html", []byte("x")); err != nil {
+		t.Error(err)
+	}
+	if b, err := os.ReadFile(s.RunPath(ids[0], "report.html")); err != nil || string(b) != "x" {
+		t.Errorf("%q, %v", b, err)
+	}
+	for _, bad := range [][2]string{{"../x", "a"}, {ids[0], "../a"}, {ids[0], ""}, {ids[0], ".a"}} {
+		if err := s.PutRun(ctx, bad[0], bad[1], nil); err == nil {
+			t.Errorf("%v was stored", bad)
+		}
+		if _, err := s.Run(ctx, bad[0], bad[1]); err == nil || s.RunPath(bad[0], bad[1]) != "" {
+			t.Errorf("%v was read", bad)
+		}
+	}
+	if got, err := s.Runs(ctx, 2); err != nil || len(got) != 2 || got[0] != ids[2] {
+		t.Errorf("newest two: %v, %v", got, err)
+	}
+	for prefix, want := range map[string]string{ids[1]: ids[1], "20260102": ids[2], "cc": ids[2], "aab": ids[1]} {
+		if got, err := s.ResolveRun(ctx, prefix); err != nil || got != want {
+			t.Errorf("%q is %q, %v; want %q", prefix, got, err, want)
+		}
+	}
+	if _, err := s.ResolveRun(ctx, "aa"); !errors.Is(err, ErrAmbiguous) {
+		t.Errorf("an ambiguous prefix: %v", err)
+	}
+	for _, none := range []string{"zz", ""} {
+		if _, err := s.ResolveRun(ctx, none); !errors.Is(err, ErrNotFound) {
+			t.Errorf("prefix %q: %v", none, err)
+		}
+	}
+	if id := NewRunID(time.Now()); !ValidRunID(id) {
+		t.Errorf("%q is no run id", id)
+	}
+}
+
+func TestLock(t *testing.T) {
+	s := open(t)
+	release, err := s.Lock("run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.Locked("run") {
+		t.Error("it is not locked")
+	}
+	if _, err := s.Lock("run"); err == nil {
+		t.Error("it was locked twice")
+	}
+	release()
+	if s.Locked("run") || s.Locked("other") {
+		t.Error("it is locked still")
+	}
+}
+
+func TestDigestText(t *testing.T) {
+	d := DigestOf([]byte("x"))
+	for _, bad := range []string{"sha256:", "sha256:" + strings.Repeat("g", 64), "sha256:" + strings.ToUpper(d.Hex()), "sha1:" + d.Hex(), d.Hex(), d.String() + "0", " " + d.String()} {
+		if _, err := ParseDigest(bad); err == nil {
+			t.Errorf("%q was taken for a digest", bad)
+		}
+		if _, err := ParseActionKey(bad); err == nil {
+			t.Errorf("%q was taken for an action key", bad)
+		}
+	}
+	var back struct {
+		D Digest
+		K ActionKey
+		Z Digest
+	}
+	b, err := json.Marshal(struct {
+		D Digest
+		K ActionKey
+		Z Digest
+	}{D: d, K: ActionKey(d)})
+	if err == nil {
+		err = json.Unmarshal(b, &back)
+	}
+	if err != nil || back.D != d || back.K != ActionKey(d) || !back.Z.IsZero() || back.K.String() != d.String() || back.K.IsZero() {
+		t.Errorf("%s gives %+v, %v", b, back, err)
+	}
+}
+
+func FuzzParseDigest(f *testing.F) {
+	f.Add(DigestOf(nil).String())
+	f.Fuzz(func(t *testing.T, s string) {
+		if d, err := ParseDigest(s); err == nil && d.String() != s {
+			t.Errorf("%q is printed as %q", s, d)
+		}
+	})
+}
+
+func BenchmarkPut4K(b *testing.B) {
+	s, err := Open(context.Background(), b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	data := bytes.Repeat([]byte("x"), 4096)
+	for i := 0; b.Loop(); i++ {
+		copy(data, fmt.Sprint(i))
+		if _, err := s.PutBytes(context.Background(), data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
