@@ -23,7 +23,6 @@ type progress struct {
 
 	mu     sync.Mutex
 	stages []progressStage
-	notes  []string
 	drawn  int // lines of the table on the screen
 	last   time.Time
 	start  time.Time

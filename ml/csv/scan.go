@@ -13,7 +13,6 @@ type scanner struct {
 	delim  byte
 	file   string
 	limit  int // bytes of a record
-	fields int // of a record, 0: any number
 
 	buf        []byte
 	start, end int // the unread part of buf

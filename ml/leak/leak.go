@@ -129,7 +129,7 @@ func (p part) alone(classes int) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		sum += auc / 2
+		sum += float64(auc / 2)
 	}
 	return sum, nil
 }

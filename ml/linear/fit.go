@@ -78,7 +78,7 @@ func Fit(columns []*frame.Column, y []int32, classes int, o Options) (*Model, er
 		p.c = 1
 	}
 	if !(p.c > 0) || math.IsInf(p.c, 0) {
-		return nil, fmt.Errorf("C is %v, want a positive number", p.c)
+		return nil, fmt.Errorf("the inverse penalty C is %v, want a positive number", p.c)
 	}
 	if o.Tolerance == 0 {
 		o.Tolerance = 1e-9

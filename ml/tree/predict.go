@@ -135,7 +135,6 @@ type encoder struct {
 	feature *feature
 	column  *frame.Column
 	levels  []uint16 // category: code of each level of the column
-	missing uint16
 }
 
 // missingHigh is the code of a missing value where it lies above every cut.
