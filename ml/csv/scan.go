@@ -9,10 +9,10 @@ import (
 
 // scanner splits UTF-8 text into records. The fields of a record are views into its buffer, valid until the next call.
 type scanner struct {
-	r      io.Reader
-	delim  byte
-	file   string
-	limit  int // bytes of a record
+	r     io.Reader
+	delim byte
+	file  string
+	limit int // bytes of a record
 
 	buf        []byte
 	start, end int // the unread part of buf
