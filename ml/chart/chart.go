@@ -206,9 +206,8 @@ func axes(title, x, y string) *plot.Plot {
 		a.Padding = 4
 	}
 	p.X.Label.Text, p.Y.Label.Text = x, y
-	p.X.Label.TextStyle.XAlign, p.X.Label.TextStyle.YAlign = text.XCenter, text.YTop
-	p.Y.Label.TextStyle.XAlign, p.Y.Label.TextStyle.YAlign = text.XCenter, text.YBottom
-	p.Y.Label.TextStyle.Rotation = 1.5707963267948966
+	p.X.Label.TextStyle.XAlign, p.X.Label.TextStyle.YAlign = text.XCenter, text.YBottom
+	p.Y.Label.TextStyle.XAlign, p.Y.Label.TextStyle.YAlign = text.XCenter, text.YBottom // gonum turns it
 	p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = text.XCenter, text.YTop
 	p.Y.Tick.Label.XAlign, p.Y.Tick.Label.YAlign = text.XRight, text.YCenter
 	p.Legend.TextStyle = style(smallSize, ink, false)
