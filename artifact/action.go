@@ -62,15 +62,7 @@ func (s *Store) PutAction(ctx context.Context, key ActionKey, r *ActionResult) (
 	if err != nil {
 		return nil, fmt.Errorf("action result: %w", err)
 	}
-	u, err := s.backend.Begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := u.Write(b); err != nil {
-		u.Abort()
-		return nil, err
-	}
-	created, err := u.Commit(ctx, actionName(key), CommitOptions{})
+	created, err := s.putDocument(ctx, actionName(key), b, CommitOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -79,15 +71,25 @@ func (s *Store) PutAction(ctx context.Context, key ActionKey, r *ActionResult) (
 	}
 	first, err := s.Action(ctx, key)
 	if errors.Is(err, ErrCorrupt) {
-		return r, s.putDocument(ctx, actionName(key), b, CommitOptions{Replace: true})
+		return r, s.ReplaceAction(ctx, key, r)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if !first.SameOutputs(r) {
-		err = s.putDocument(ctx, actionName(key)+".differs-"+DigestOf(b).Hex()[:16], b, CommitOptions{})
+		_, err = s.putDocument(ctx, actionName(key)+".differs-"+DigestOf(b).Hex()[:16], b, CommitOptions{})
 	}
 	return first, err
+}
+
+// ReplaceAction puts a result in the place of the one that counts, whose outputs are gone for good.
+func (s *Store) ReplaceAction(ctx context.Context, key ActionKey, r *ActionResult) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("action result: %w", err)
+	}
+	_, err = s.putDocument(ctx, actionName(key), b, CommitOptions{Replace: true})
+	return err
 }
 
 // Action returns the result of a key, ErrNotFound when there is none and ErrCorrupt when it cannot be read.
@@ -111,7 +113,7 @@ func recentDir(kind string) string { return "recent/v1/" + kind }
 // remember notes a result under its kind, newest last, and forgets old notes.
 func (s *Store) remember(ctx context.Context, kind string, key ActionKey) error {
 	name := fmt.Sprintf("%s/%020d-%s", recentDir(kind), time.Now().UnixNano(), key.Hex())
-	if err := s.putDocument(ctx, name, nil, CommitOptions{}); err != nil {
+	if _, err := s.putDocument(ctx, name, nil, CommitOptions{}); err != nil {
 		return err
 	}
 	names, err := s.backend.List(ctx, recentDir(kind))

@@ -100,13 +100,56 @@ func TestDamageIsNoticedOnce(t *testing.T) {
 	}
 }
 
-func TestDurablePutReplacesDamage(t *testing.T) {
+func TestPutReplacesDamage(t *testing.T) {
+	for name, o := range map[string][]PutOption{"durable": {Durable()}, "plain": nil} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			ref := put(t, s, "text", o...)
+			overwrite(t, s, ref.Digest, []byte("gext"))
+			put(t, s, "text", o...)
+			if err := s.Verify(context.Background(), ref); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// What cannot be read is damaged, and replaced like it.
+func TestUnreadableBlob(t *testing.T) {
+	ctx := context.Background()
+	for name, spoil := range map[string]func(file string) error{
+		"a folder in its place": func(file string) error { return os.Mkdir(file, 0o755) },
+		"a link to itself":      func(file string) error { return os.Symlink(file, file) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			ref := put(t, s, "text")
+			if err := errors.Join(os.Remove(path(s, ref.Digest)), spoil(path(s, ref.Digest))); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Open(ctx, ref); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("reading: %v, want ErrCorrupt", err)
+			}
+			put(t, s, "text")
+			if err := s.Verify(ctx, ref); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A reference that gives a wrong size finds nothing, and the blob stays.
+func TestWrongSize(t *testing.T) {
+	ctx := context.Background()
 	s := open(t)
-	ref := put(t, s, "text", Durable())
-	overwrite(t, s, ref.Digest, []byte("gext"))
-	put(t, s, "text", Durable())
-	if err := s.Verify(context.Background(), ref); err != nil {
-		t.Error(err)
+	ref := put(t, s, "text")
+	for _, size := range []int64{-1, 0, 3, 5, inMemory + 1} {
+		if err := s.Verify(ctx, Ref{ref.Digest, size}); !errors.Is(err, ErrNotFound) {
+			t.Errorf("size %d: %v, want ErrNotFound", size, err)
+		}
+	}
+	if err := s.Verify(ctx, ref); err != nil {
+		t.Errorf("the blob itself: %v", err)
 	}
 }
 
@@ -185,11 +228,16 @@ func TestStoreIdentity(t *testing.T) {
 	if open(t).ID() == s.ID() {
 		t.Error("two stores have the same id")
 	}
+	damaged := open(t).Location()
+	id := filepath.Join(damaged, "store-id")
+	if err := errors.Join(os.Chmod(id, 0o600), os.WriteFile(id, []byte("0"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{"", "s3://bucket", file, file + "/below"} {
+	for _, bad := range []string{"", "s3://bucket", file, file + "/below", damaged} {
 		if _, err := Open(ctx, bad); !errors.Is(err, ErrUnreachable) {
 			t.Errorf("store %q: %v, want ErrUnreachable", bad, err)
 		}
@@ -221,14 +269,27 @@ func TestActions(t *testing.T) {
 		t.Errorf("the different one is kept as %v, %v", kept, err)
 	}
 	file := filepath.Join(s.Location(), filepath.FromSlash(actionName(key)))
-	if err := errors.Join(os.Chmod(file, 0o600), os.WriteFile(file, []byte("{"), 0o600)); err != nil {
+	sound, err := os.ReadFile(file)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Action(ctx, key); !errors.Is(err, ErrCorrupt) {
-		t.Errorf("a torn result: %v, want ErrCorrupt", err)
+	flipped := bytes.Replace(sound, []byte(`"class":"result"`), []byte(`"class":"resulu"`), 1)
+	for name, b := range map[string][]byte{"torn": sound[:len(sound)/2], "empty": nil, "flipped": flipped} {
+		if err := errors.Join(os.Chmod(file, 0o600), os.WriteFile(file, b, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Action(ctx, key); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("a result that is %s: %v, want ErrCorrupt", name, err)
+		}
 	}
 	if won, err := s.PutAction(ctx, key, result("c")); err != nil || won.SameOutputs(first) {
 		t.Errorf("over a torn result: %v, %v", won, err)
+	}
+	if err := s.ReplaceAction(ctx, key, first); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.Action(ctx, key); err != nil || !r.SameOutputs(first) {
+		t.Errorf("after a replacement: %v, %v", r, err)
 	}
 	for i := range 3 * recentKept {
 		if _, err := s.PutAction(ctx, ActionKey(DigestOf([]byte(fmt.Sprint(i)))), result("a")); err != nil {
@@ -254,6 +315,13 @@ func TestRuns(t *testing.T) {
 	}
 	if b, err := s.Run(ctx, ids[0], "record.json"); err != nil || string(b) != "new" {
 		t.Errorf("%q, %v", b, err)
+	}
+	record := s.RunPath(ids[0], "record.json")
+	if err := errors.Join(os.Chmod(record, 0o600), os.WriteFile(record, []byte("nev"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := s.Run(ctx, ids[0], "record.json"); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a damaged record: %q, %v", b, err)
 	}
 	if err := s.PutRunView(ctx, ids[0], "report.html", []byte("x")); err != nil {
 		t.Error(err)

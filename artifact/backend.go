@@ -9,7 +9,7 @@ import (
 // Errors that callers branch on; they arrive wrapped, with what was attempted on what.
 var (
 	ErrNotFound    = errors.New("not found")
-	ErrCorrupt     = errors.New("damaged: its bytes no longer have its digest")
+	ErrCorrupt     = errors.New("damaged: its bytes are not those that were stored")
 	ErrUnreachable = errors.New("store unreachable")
 )
 
@@ -18,10 +18,10 @@ var (
 type Backend interface {
 	// Begin starts an object whose name need not be known yet.
 	Begin(ctx context.Context) (Upload, error)
-	// Open returns the object's bytes, or ErrNotFound.
+	// Open returns the object's bytes, ErrNotFound, or ErrCorrupt when this object alone cannot be read.
 	Open(ctx context.Context, name string) (Object, error)
-	// Stat returns the object's size, or ErrNotFound.
-	Stat(ctx context.Context, name string) (int64, error)
+	// Sync makes an object that is there survive a power cut.
+	Sync(ctx context.Context, name string) error
 	// Delete removes the object; removing what is not there is no error.
 	Delete(ctx context.Context, name string) error
 	// List returns the names directly below the folder dir, sorted, without the folder itself.

@@ -44,14 +44,13 @@ func (b *Blob) Close() error {
 func (s *Store) Open(ctx context.Context, ref Ref) (*Blob, error) {
 	name := blobName(ref.Digest)
 	object, err := s.backend.Open(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	blob, err := verify(ctx, object, ref)
 	if err == nil {
-		return blob, nil
+		var blob *Blob
+		if blob, err = verify(ctx, object, ref); err == nil {
+			return blob, nil
+		}
+		_ = object.Close()
 	}
-	_ = object.Close()
 	if errors.Is(err, ErrCorrupt) {
 		if deleted := s.backend.Delete(ctx, name); deleted != nil {
 			err = errors.Join(err, deleted)
@@ -64,29 +63,45 @@ func verify(ctx context.Context, object Object, ref Ref) (*Blob, error) {
 	if ref.Size > inMemory {
 		return verifyLarge(ctx, object, ref)
 	}
-	b := make([]byte, ref.Size)
-	if _, err := io.ReadFull(object, b); err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-			return nil, ErrCorrupt
-		}
+	b := make([]byte, max(0, ref.Size))
+	if _, err := io.ReadFull(object, b); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	var one [1]byte
-	if n, _ := object.Read(one[:]); n != 0 || DigestOf(b) != ref.Digest {
-		return nil, ErrCorrupt
+	if n, _ := object.Read(one[:]); n != 0 || ref.Size < 0 || DigestOf(b) != ref.Digest {
+		return nil, misfit(ctx, object, ref)
 	}
 	_ = object.Close()
 	return &Blob{reader: bytes.NewReader(b), size: ref.Size}, nil
+}
+
+// misfit tells a damaged blob from a sound one that is asked for with a wrong size: that is not there, and no reason to
+// remove anything.
+func misfit(ctx context.Context, object Object, ref Ref) error {
+	if _, err := object.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	h := sha256.New()
+	if _, err := io.CopyBuffer(h, contextReader{ctx, object}, make([]byte, 1<<20)); err != nil {
+		return fmt.Errorf("reading: %w: %w", ErrUnreachable, err)
+	}
+	if Digest(h.Sum(nil)) == ref.Digest {
+		return fmt.Errorf("%w with %d bytes", ErrNotFound, ref.Size)
+	}
+	return ErrCorrupt
 }
 
 func verifyLarge(ctx context.Context, object Object, ref Ref) (*Blob, error) {
 	h := sha256.New()
 	n, err := io.CopyBuffer(h, contextReader{ctx, object}, make([]byte, 1<<20))
 	if err != nil {
-		return nil, fmt.Errorf("reading: %w", err)
+		return nil, fmt.Errorf("reading: %w: %w", ErrUnreachable, err)
 	}
-	if n != ref.Size || Digest(h.Sum(nil)) != ref.Digest {
+	if Digest(h.Sum(nil)) != ref.Digest {
 		return nil, ErrCorrupt
+	}
+	if n != ref.Size {
+		return nil, fmt.Errorf("%w with %d bytes", ErrNotFound, ref.Size)
 	}
 	if _, err := object.Seek(0, io.SeekStart); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // tempDir holds uploads that have no name yet. It lies in the same file system, so that a rename is atomic; what a killed
@@ -67,18 +69,33 @@ func (d *dir) Begin(context.Context) (Upload, error) {
 
 func (d *dir) Open(_ context.Context, name string) (Object, error) {
 	f, err := os.Open(d.path(name))
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("%s: %w: %w", name, ErrCorrupt, err)
+	}
 	if err != nil {
 		return nil, pathError(name, err)
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		_ = f.Close()
+		return nil, fmt.Errorf("%s: %w: it is no file", name, ErrCorrupt)
 	}
 	return f, nil
 }
 
-func (d *dir) Stat(_ context.Context, name string) (int64, error) {
-	info, err := os.Stat(d.path(name))
+func (d *dir) Sync(_ context.Context, name string) error {
+	f, err := os.Open(d.path(name))
 	if err != nil {
-		return 0, pathError(name, err)
+		return pathError(name, err)
 	}
-	return info.Size(), nil
+	err = f.Sync()
+	_ = f.Close()
+	if err == nil {
+		err = syncDirs(d.root, filepath.Dir(d.path(name)))
+	}
+	if err != nil {
+		return fmt.Errorf("storing %s: %w: %w", name, ErrUnreachable, err)
+	}
+	return nil
 }
 
 func (d *dir) Delete(_ context.Context, name string) error {
@@ -147,9 +164,11 @@ func (u *dirUpload) Commit(_ context.Context, name string, o CommitOptions) (boo
 		return false, fmt.Errorf("storing %s: %w: %w", name, ErrUnreachable, err)
 	}
 	if created && o.Durable {
-		err = syncDirs(u.dir.root, filepath.Dir(target))
+		if err := syncDirs(u.dir.root, filepath.Dir(target)); err != nil {
+			return true, fmt.Errorf("storing %s: %w: %w", name, ErrUnreachable, err)
+		}
 	}
-	return created, err
+	return created, nil
 }
 
 // seal makes the finished file read-only and, if asked, durable.

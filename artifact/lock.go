@@ -35,6 +35,9 @@ func (s *Store) Lock(name string) (release func(), err error) {
 
 // Locked reports whether a living process holds the lock.
 func (s *Store) Locked(name string) bool {
+	if s.dir == "" {
+		return false
+	}
 	f, err := os.Open(filepath.Join(s.dir, "locks", filepath.Base(name)))
 	if err != nil {
 		return false

@@ -42,7 +42,8 @@ func (s *Store) PutRun(ctx context.Context, id, name string, b []byte) error {
 	if err != nil {
 		return err
 	}
-	return s.putDocument(ctx, path, b, CommitOptions{Replace: true, Durable: true})
+	_, err = s.putDocument(ctx, path, b, CommitOptions{Replace: true, Durable: true})
+	return err
 }
 
 // PutRunView stores a document of a run that can be made again, such as its report, without the cost of a sync.
@@ -51,10 +52,11 @@ func (s *Store) PutRunView(ctx context.Context, id, name string, b []byte) error
 	if err != nil {
 		return err
 	}
-	return s.putDocument(ctx, path, b, CommitOptions{Replace: true})
+	_, err = s.putDocument(ctx, path, b, CommitOptions{Replace: true})
+	return err
 }
 
-// Run returns a document of a run, or ErrNotFound.
+// Run returns a document of a run, ErrNotFound when there is none, and ErrCorrupt when it is JSON and not what was stored.
 func (s *Store) Run(ctx context.Context, id, name string) ([]byte, error) {
 	path, err := runName(id, name)
 	if err != nil {

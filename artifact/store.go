@@ -50,15 +50,24 @@ func New(ctx context.Context, b Backend) (*Store, error) {
 	if errors.Is(err, ErrNotFound) {
 		var random [16]byte
 		_, _ = rand.Read(random[:]) // never fails
-		if err = s.putDocument(ctx, name, []byte(hex.EncodeToString(random[:])), CommitOptions{Durable: true}); err == nil {
+		if _, err = s.putDocument(ctx, name, []byte(hex.EncodeToString(random[:])), CommitOptions{Durable: true}); err == nil {
 			id, err = s.document(ctx, name) // another process may have been first
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
+	if !storeID(string(id)) {
+		return nil, fmt.Errorf("opening the store: %w: its file %s is damaged; remove it when nothing uses the store, and a new one is made", ErrUnreachable, name)
+	}
 	s.id = string(id)
 	return s, nil
+}
+
+// storeID reports whether id has the form that New gives.
+func storeID(id string) bool {
+	b, err := hex.DecodeString(id)
+	return err == nil && len(b) == 16
 }
 
 // ID returns the random id that was given to the store when it was made.
@@ -70,7 +79,7 @@ func (s *Store) Location() string { return s.location }
 // PutOption changes how a blob is written.
 type PutOption func(*CommitOptions)
 
-// Durable syncs the blob to disk, and checks one that is there already instead of trusting its size.
+// Durable syncs the blob to disk.
 func Durable() PutOption { return func(o *CommitOptions) { o.Durable = true } }
 
 func blobName(d Digest) string {
@@ -145,30 +154,38 @@ func (w *Writer) Size() int64 { return w.size }
 // Abort leaves nothing behind.
 func (w *Writer) Abort() { w.upload.Abort() }
 
-// Commit stores the blob. A blob of that digest that is there already is kept if it is sound: of the right size and, for
-// a durable write, with the right bytes. Otherwise the new one takes its place.
+// Commit stores the blob. One of that digest that is there already is kept if it is sound, for whoever writes the same
+// bytes counts on finding them; otherwise the new one takes its place.
 func (w *Writer) Commit() (Ref, error) {
 	ref := Ref{Size: w.size}
 	w.hash.Sum(ref.Digest[:0])
 	name := blobName(ref.Digest)
-	size, err := w.store.backend.Stat(w.ctx, name)
-	switch {
-	case err == nil && size == ref.Size && (!w.opts.Durable || w.store.Verify(w.ctx, ref) == nil):
+	err := w.store.Verify(w.ctx, ref)
+	if err == nil {
 		w.upload.Abort()
-		return ref, nil
-	case err != nil && !errors.Is(err, ErrNotFound):
+		return ref, w.persist(name)
+	}
+	if !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrCorrupt) {
 		w.upload.Abort()
 		return Ref{}, err
 	}
 	opts := w.opts
-	opts.Replace = err == nil // what lies there is damaged
+	opts.Replace = errors.Is(err, ErrCorrupt) // it may be there still
 	if _, err := w.upload.Commit(w.ctx, name, opts); err != nil {
 		return Ref{}, err
 	}
 	return ref, nil
 }
 
-// document reads a small object that has a name of its own.
+// persist makes a blob durable that somebody else may have stored without need of that.
+func (w *Writer) persist(name string) error {
+	if !w.opts.Durable {
+		return nil
+	}
+	return w.store.backend.Sync(w.ctx, name)
+}
+
+// document reads a small object that has a name of its own, and takes its seal off.
 func (s *Store) document(ctx context.Context, name string) ([]byte, error) {
 	o, err := s.backend.Open(ctx, name)
 	if err != nil {
@@ -179,18 +196,28 @@ func (s *Store) document(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", name, ErrUnreachable, err)
 	}
-	return b, nil
+	if !sealed(name) {
+		return b, nil
+	}
+	text, ok := unseal(b)
+	if !ok {
+		return nil, errBroken(name)
+	}
+	return text, nil
 }
 
-func (s *Store) putDocument(ctx context.Context, name string, b []byte, o CommitOptions) error {
+// putDocument stores a small object under a name of its own; created is as in Upload.
+func (s *Store) putDocument(ctx context.Context, name string, b []byte, o CommitOptions) (created bool, err error) {
+	if sealed(name) {
+		b = seal(b)
+	}
 	u, err := s.backend.Begin(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if _, err := u.Write(b); err != nil {
 		u.Abort()
-		return err
+		return false, err
 	}
-	_, err = u.Commit(ctx, name, o)
-	return err
+	return u.Commit(ctx, name, o)
 }

@@ -200,13 +200,14 @@ func (x *Executor) publish(ctx context.Context, r *artifact.ActionResult, out *O
 		return err
 	}
 	if !won.SameOutputs(r) {
-		message := "this action gave other outputs before; both are kept and the first one counts"
+		message := "this action gave other outputs before; both results are kept, and the first counts while its outputs are there"
 		x.emit(NonDeterminism, message, map[string]string{"action_key": out.ActionKey.String()})
 		out.Warnings = append(out.Warnings, artifact.Warning{Code: NonDeterminism, Message: message})
 		if x.present(ctx, won.Outputs) {
 			out.Outputs = won.Outputs
+			return nil
 		}
-		return nil
+		return x.Store.ReplaceAction(ctx, out.ActionKey, r)
 	}
 	for _, e := range earlier {
 		if e.SameOutputs(r) {

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/hashline/hashline/artifact"
 )
@@ -65,14 +66,24 @@ func flatten(into map[string]string, label string, raw json.RawMessage) error {
 			return err
 		}
 		for name, value := range fields {
-			if err := flatten(into, label+"."+name, value); err != nil {
+			if err := flatten(into, label+"."+fieldLabel(name), value); err != nil {
 				return err
 			}
 		}
-		return nil
+		if len(fields) > 0 {
+			return nil
+		}
 	}
 	into[label] = string(raw)
 	return nil
+}
+
+// fieldLabel quotes a name that could be taken for several, one in the other.
+func fieldLabel(name string) string {
+	if name == "" || strings.ContainsAny(name, ".\"") {
+		return strconv.Quote(name)
+	}
+	return name
 }
 
 // actionKey hashes the components, each on a line of its own with both parts quoted, so that no two can run together.

@@ -188,6 +188,22 @@ func TestKey(t *testing.T) {
 	}
 }
 
+// No two parameters give the same components.
+func TestFlatten(t *testing.T) {
+	seen := map[string]string{}
+	for _, raw := range []string{`{}`, `{"a":{}}`, `{"a":null}`, `{"a":{"b":1}}`, `{"a.b":1}`, `{"\"a.b\"":1}`, `{"a":{"":1}}`, `{"":{"a":1}}`, `{"a":["b"]}`, `{"a":"{}"}`, `1`, `{"a":1,"b":1}`} {
+		flat := map[string]string{}
+		if err := flatten(flat, "p", json.RawMessage(raw)); err != nil {
+			t.Fatal(err)
+		}
+		text := fmt.Sprintf("%q", flat)
+		if other, ok := seen[text]; ok {
+			t.Errorf("%s and %s both give %s", raw, other, text)
+		}
+		seen[text] = raw
+	}
+}
+
 func TestDamageIsComputedAgain(t *testing.T) {
 	for name, damage := range map[string]func(file string) error{
 		"flipped": func(f string) error { return errors.Join(os.Chmod(f, 0o600), os.WriteFile(f, []byte("zz"), 0o600)) },
@@ -267,8 +283,12 @@ func TestNeverCacheAndNonDeterminism(t *testing.T) {
 	if err := os.Remove(filepath.Join(b.Store.Location(), "cas", "v1", "sha256", d[:2], d)); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := b.run(t, "random", params{}, 1); err != nil || len(out.Warnings) != 1 || !b.happened(NonDeterminism) {
-		t.Errorf("%+v, %v", out, err)
+	second, err := b.run(t, "random", params{}, 1)
+	if err != nil || len(second.Warnings) != 1 || !b.happened(NonDeterminism) {
+		t.Errorf("%+v, %v", second, err)
+	}
+	if third, err := b.run(t, "random", params{}, 1); err != nil || third.Cache != CacheHit || third.Outputs[0] != second.Outputs[0] {
+		t.Errorf("%+v, %v; want a hit on what is there", third, err)
 	}
 }
 
@@ -351,6 +371,8 @@ func TestPlan(t *testing.T) {
 		"later":        func(p *Plan) { p.Stages[1].Needs[0].Stage = "b:1" },
 		"output":       func(p *Plan) { p.Stages[1].Needs[0].Output = "x" },
 		"neither":      func(p *Plan) { p.Stages[0].Needs[0].Artifact = nil },
+		"no digest":    func(p *Plan) { p.Stages[0].Needs[0].Artifact = &artifact.Ref{Size: 1} },
+		"no size":      func(p *Plan) { p.Stages[0].Needs[0].Artifact.Size = -1 },
 		"one of many":  func(p *Plan) { p.Stages[1].Needs[0].Role, p.Stages[1].Needs[1].Role = "one", "one" },
 		"params":       func(p *Plan) { p.Stages[0].Params = json.RawMessage(`{"x":1}`) },
 		"not validate": func(p *Plan) { p.Stages[0].Params = json.RawMessage(`{"n":-1}`) },

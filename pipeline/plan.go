@@ -134,6 +134,9 @@ func checkNeeds(s Stage, k Kind, earlier map[string]Kind) error {
 			return fmt.Errorf("input %s: want either a stage or an artifact", n.Role)
 		}
 		if n.Artifact != nil {
+			if n.Artifact.IsZero() || n.Artifact.Size < 0 {
+				return fmt.Errorf("input %s: the artifact has no digest, or no size", n.Role)
+			}
 			continue
 		}
 		from, ok := earlier[n.Stage]

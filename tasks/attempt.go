@@ -149,7 +149,7 @@ func (w *Worker) claiming(a *attempt) bool {
 
 // claim makes the attempt this worker's, and executes it.
 func (w *Worker) claim(ctx context.Context, p *payload) error {
-	answer, err := claimScript.Run(ctx, w.redis, keys{p.Run}.all(), p.Stage, p.Attempt, w.info.ID, w.store.ID()).Text()
+	answer, err := claimScript.Run(ctx, w.redis, keys{p.Run}.all(), p.Stage, p.Attempt, w.info.ID, w.store.ID(), p.Plan.Digest.String()).Text()
 	if err != nil {
 		return fmt.Errorf("claiming %s: %w", p.id(), err)
 	}

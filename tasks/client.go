@@ -160,19 +160,30 @@ func (c *Client) start(ctx context.Context, r Request, plan artifact.Ref) error 
 // ErrNoRun says that Redis knows no such run.
 var ErrNoRun = errors.New("no such run in Redis")
 
+// forgotten is ErrNoRun for somebody who waits for the run.
+func forgotten(run string) error {
+	e := &pipeline.Error{Class: pipeline.ClassUnreachable, Message: "Redis does not know the run " + run + ": it was emptied, restarted without its data, or is another one"}
+	return fmt.Errorf("%w: %w", ErrNoRun, e.WithHint("submit again: the stages that finished are in the store and are reused"))
+}
+
 // Record returns the record of a run as it stands: live from Redis, or the stored one when it is over.
 func (c *Client) Record(ctx context.Context, run string) (*pipeline.RunRecord, error) {
-	if b, err := c.store.Run(ctx, run, pipeline.RecordDocument); err == nil {
+	b, unread := c.store.Run(ctx, run, pipeline.RecordDocument)
+	if unread == nil {
 		return pipeline.ParseRecord(b)
-	} else if !errors.Is(err, artifact.ErrNotFound) {
-		return nil, err
+	}
+	if !errors.Is(unread, artifact.ErrNotFound) && !errors.Is(unread, artifact.ErrCorrupt) {
+		return nil, unread
 	}
 	s, err := c.load(ctx, run)
 	if err != nil {
 		return nil, unreachable(err, "")
 	}
+	if len(s.meta) == 0 && errors.Is(unread, artifact.ErrCorrupt) {
+		return nil, unread
+	}
 	if len(s.meta) == 0 {
-		return nil, ErrNoRun
+		return nil, forgotten(run)
 	}
 	p, err := c.outline(ctx, run, s.planRef())
 	if err != nil {
@@ -189,7 +200,7 @@ func (c *Client) Cancel(ctx context.Context, run, reason string) error {
 		return unreachable(err, "")
 	}
 	if n == 0 {
-		return ErrNoRun
+		return forgotten(run)
 	}
 	list, err := c.workers(ctx)
 	if err != nil {

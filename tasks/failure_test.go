@@ -258,7 +258,8 @@ func TestDamagedManifestIsWrittenAgain(t *testing.T) {
 		names = append(names, "s"+strconv.Itoa(i))
 		p.Stages = append(p.Stages, stage(names[i], "text", textParams{names[i]}))
 	}
-	p.Stages = append(p.Stages, stage("all", "text", textParams{"all"}, names...))
+	all := stage("all", "text", textParams{"all"}, names...)
+	p.Stages = append(p.Stages, all)
 	b.worker(WorkerOptions{Concurrency: 1})
 	r, _ := b.wait(b.submit(p))
 	var list []input
@@ -270,8 +271,17 @@ func TestDamagedManifestIsWrittenAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The gate keeps the one worker busy when the manifest is written.
+	dir := t.TempDir()
+	p.Stages[len(names)] = stage("gate", "gate", gateParams{Started: dir + "/started", Open: dir + "/open"})
+	p.Stages = append(p.Stages, all)
+	id := b.submit(p)
+	waitForPrefix(t, dir+"/started", 1)
 	damage(t, b.store, artifact.DigestOf(text))
-	r, _ = b.wait(b.submit(p))
+	if err := os.WriteFile(dir+"/open", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, _ = b.wait(id)
 	if s, _ := r.Stage("all"); r.Status != pipeline.Succeeded || s.Attempts != 2 {
 		t.Errorf("status %s, attempts %d, error %+v", r.Status, s.Attempts, r.Error)
 	}

@@ -101,7 +101,7 @@ func (c *core) enqueue(ctx context.Context, s *state, stage pipeline.Stage, atte
 
 // giveUp fails a stage that waits in the outbox for good.
 func (c *core) giveUp(ctx context.Context, run string, e entry, cause error) error {
-	failure := pipeline.Error{Class: pipeline.ClassInternal, Stage: e.stage, Message: cause.Error(), Hint: "submit again: what is finished is reused"}
+	failure := pipeline.Error{Class: pipeline.ClassInternal, Stage: e.stage, Message: clip(cause.Error()), Hint: "submit again: what is finished is reused"}
 	return c.pass(ctx, handOver{run: run, entry: e, event: pipeline.EngineEvent, message: cause.Error(), charge: true, limit: 0, failure: failure})
 }
 
@@ -134,7 +134,7 @@ func (c *core) pass(ctx context.Context, h handOver) error {
 	if err != nil {
 		return err
 	}
-	answer, err := handOverScript.Run(ctx, c.redis, keys{h.run}.all(), h.stage, h.attempt, h.owner, h.event, h.message, charged, h.limit, string(text)).Slice()
+	answer, err := handOverScript.Run(ctx, c.redis, keys{h.run}.all(), h.stage, h.attempt, h.owner, h.event, clip(h.message), charged, h.limit, string(text)).Slice()
 	if err != nil {
 		return err
 	}

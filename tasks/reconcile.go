@@ -25,6 +25,13 @@ type round struct {
 	judge bool // whether a missing heartbeat means a death
 }
 
+// youngerThan reports whether a moment of the state is less than d ago. One in the future is not: the clock of Redis was
+// set back, and nothing may wait until it has caught up.
+func (r round) youngerThan(moment string, d time.Duration) bool {
+	age := r.now.Sub(micros(moment))
+	return age >= 0 && age < d
+}
+
 // reconcile looks at every run that is not recorded yet and mends what a crash left behind: outboxes that were not
 // drained, attempts whose worker is gone, tasks that vanished, runs that closed without a record. One worker of a store
 // at a time does it.
@@ -109,7 +116,7 @@ func (w *Worker) checkOwner(ctx context.Context, s *state, e entry, r round) err
 	if !slices.ContainsFunc(r.alive, func(i WorkerInfo) bool { return i.ID == owner }) {
 		return w.pass(ctx, lost(s.run, e, owner, "worker "+owner+" is gone"))
 	}
-	if has(r.alive, taskID(s.run, e.stage, e.attempt)) || r.now.Sub(micros(s.get("started", e.stage))) < 2*heartbeatTTL {
+	if has(r.alive, taskID(s.run, e.stage, e.attempt)) || r.youngerThan(s.get("started", e.stage), 2*heartbeatTTL) {
 		return nil
 	}
 	return w.pass(ctx, handOver{run: s.run, entry: e, owner: owner, event: pipeline.WorkerLost, message: "worker " + owner + " does not know of it"})
@@ -119,7 +126,7 @@ func (w *Worker) checkOwner(ctx context.Context, s *state, e entry, r round) err
 // or taken from the queue by a worker that died before it claimed.
 func (w *Worker) checkTask(ctx context.Context, s *state, e entry, r round) error {
 	id := taskID(s.run, e.stage, e.attempt)
-	if r.now.Sub(micros(s.get("ready", e.stage))) < unclaimedAfter || has(r.alive, id) {
+	if r.youngerThan(s.get("ready", e.stage), unclaimedAfter) || has(r.alive, id) {
 		return nil
 	}
 	err := w.redis.ZScore(ctx, keys{s.run}.name("outbox"), e.member()).Err()

@@ -116,7 +116,7 @@ end
 return 1
 `)
 
-// claimScript: ARGV = stage, attempt, worker, store. Returns "ok", or why not: gone, done, stale, taken, canceled, foreign.
+// claimScript: ARGV = stage, attempt, worker, store, plan. Returns "ok", or why not: gone, done, stale, taken, canceled, foreign.
 // A worker whose answer got lost on the way may claim again.
 var claimScript = redis.NewScript(luaBase + `
 local s, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
@@ -125,7 +125,7 @@ if status == '' then return 'gone' end
 if redis.call('HGET', meta, 'store') ~= ARGV[4] then return 'foreign' end
 if redis.call('HEXISTS', meta, 'cancel') == 1 then return 'canceled' end
 if status == 'SUCCEEDED' or status == 'FAILED' or status == 'SKIPPED' or status == 'CANCELED' then return 'done' end
-if get('attempt', s) ~= attempt then return 'stale' end
+if get('attempt', s) ~= attempt or redis.call('HGET', meta, 'plan') ~= ARGV[5] then return 'stale' end
 if status == 'RUNNING' and get('owner', s) == worker then return 'ok' end
 if status ~= 'READY' then return 'taken' end
 redis.call('ZREM', outbox, s..'\n'..attempt)

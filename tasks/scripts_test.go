@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -45,7 +46,11 @@ func (m *machine) script(s *redis.Script, args ...any) string {
 
 func (m *machine) claim(stage string, attempt int, worker string) string {
 	m.t.Helper()
-	return m.script(claimScript, stage, attempt, worker, m.b.store.ID())
+	plan, err := m.b.conn.redis.HGet(context.Background(), keys{m.run}.name("meta"), "plan").Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		m.t.Fatal(err)
+	}
+	return m.script(claimScript, stage, attempt, worker, m.b.store.ID(), plan)
 }
 
 func (m *machine) finish(stage string, attempt int, worker string) string {
@@ -122,7 +127,8 @@ func TestStateMachine(t *testing.T) {
 			m.answer(m.claim("a", 1, "w"), "ok") // its first answer was lost
 			m.answer(m.claim("b", 1, "w"), "stale")
 			m.answer(m.claim("z", 1, "w"), "gone")
-			m.answer(m.script(claimScript, "a", 1, "w", "another store"), "foreign")
+			m.answer(m.script(claimScript, "a", 1, "w", "another store", artifact.Digest{}.String()), "foreign")
+			m.answer(m.script(claimScript, "a", 1, "w", m.b.store.ID(), artifact.DigestOf(nil).String()), "stale") // another plan
 		}},
 		"the first commit wins": {plan: line(), steps: func(m *machine) {
 			m.claim("a", 1, "w")

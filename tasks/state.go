@@ -97,7 +97,7 @@ type outcome struct {
 }
 
 func newOutcome(o *pipeline.Outcome) outcome {
-	out := outcome{Cache: o.Cache, MissReason: o.MissReason, Code: o.Code, FetchS: o.FetchS, ComputeS: o.ComputeS, StoreS: o.StoreS, Outputs: o.Outputs, Warnings: o.Warnings}
+	out := outcome{Cache: o.Cache, MissReason: clip(o.MissReason), Code: o.Code, FetchS: o.FetchS, ComputeS: o.ComputeS, StoreS: o.StoreS, Outputs: o.Outputs, Warnings: o.Warnings}
 	if !o.ActionKey.IsZero() {
 		out.ActionKey = o.ActionKey.String()
 	}

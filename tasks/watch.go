@@ -15,17 +15,20 @@ import (
 )
 
 // Reading a stream blocks for watchBlock at most, so that the end of a context is seen; Redis may be away for
-// watchPatience before a watcher is told.
+// watchPatience before a watcher is told. A run that is over has settleDelay to be recorded by whoever ended it; then the
+// watcher tries, and gives up after watchPatience.
 const (
 	watchBlock    = 100 * time.Millisecond
 	watchPatience = 5 * time.Second
+	settleDelay   = 3 * time.Second
 )
 
 // Watch calls fn for every event of a run behind the one with the id after ("" for all), within milliseconds of its
 // happening, and returns nil behind the last event of the run. An error of fn ends it. The events of a run that Redis has
-// forgotten come from the store; one that neither knows is ErrNoRun.
+// forgotten come from the store; one that neither knows is ErrNoRun. A run whose record cannot be stored is an error.
 func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.Event) error) error {
 	answered := time.Now()
+	var over time.Time // since when the run is over without a record
 	for next := after; ; {
 		messages, err := c.read(ctx, run, next)
 		switch {
@@ -35,6 +38,15 @@ func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.
 			return nil
 		case errors.Is(err, errForgotten):
 			return c.replay(ctx, run, next, fn)
+		case errors.Is(err, errUnrecorded):
+			answered = time.Now()
+			if over.IsZero() {
+				over = answered
+			}
+			if err := c.settleFor(ctx, run, over); err != nil {
+				return err
+			}
+			continue
 		case err != nil && time.Since(answered) > watchPatience:
 			return unreachable(err, "")
 		case err != nil:
@@ -57,9 +69,23 @@ func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.
 
 // Why there is nothing to read.
 var (
-	errForgotten = errors.New("the run is forgotten by Redis")
-	errOver      = errors.New("the run has no more events")
+	errForgotten  = errors.New("the run is forgotten by Redis")
+	errOver       = errors.New("the run has no more events")
+	errUnrecorded = errors.New("the run is over and not recorded yet")
 )
+
+// settleFor records a run that has been over for a while, since whoever should may be dead, or unable to write to its
+// store.
+func (c *Client) settleFor(ctx context.Context, run string, over time.Time) error {
+	if time.Since(over) < settleDelay {
+		return nil
+	}
+	err := c.settleRun(ctx, run)
+	if err == nil || time.Since(over) < settleDelay+watchPatience {
+		return nil
+	}
+	return fmt.Errorf("the run is over, but its record cannot be stored: %w", err)
+}
 
 // read returns the events behind one; none when nothing happened for a while.
 func (c *Client) read(ctx context.Context, run, after string) ([]redis.XMessage, error) {
@@ -70,7 +96,7 @@ func (c *Client) read(ctx context.Context, run, after string) ([]redis.XMessage,
 	if err != nil || len(messages) > 0 {
 		return messages, err
 	}
-	values, err := c.redis.HMGet(ctx, keys{run}.name("meta"), "status", "announced").Result()
+	values, err := c.redis.HMGet(ctx, keys{run}.name("meta"), "status", "announced", "store").Result()
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +104,9 @@ func (c *Client) read(ctx context.Context, run, after string) ([]redis.XMessage,
 		return nil, errForgotten
 	}
 	if values[1] == nil {
+		if values[0] != pipeline.Running && values[2] == c.store.ID() {
+			return nil, errUnrecorded
+		}
 		return nil, nil
 	}
 	messages, err = c.readStream(ctx, run, after, -1) // the last event may have come in between
@@ -103,7 +132,7 @@ func (c *Client) readStream(ctx context.Context, run, after string, block time.D
 func (c *Client) replay(ctx context.Context, run, after string, fn func(pipeline.Event) error) error {
 	b, err := c.store.Run(ctx, run, pipeline.EventsDocument)
 	if errors.Is(err, artifact.ErrNotFound) {
-		return ErrNoRun
+		return forgotten(run)
 	}
 	if err != nil {
 		return err

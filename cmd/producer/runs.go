@@ -39,6 +39,10 @@ func (a *app) runsCommand() *cobra.Command {
 				if errors.Is(err, artifact.ErrNotFound) {
 					continue // its submitter died before it began
 				}
+				if errors.Is(err, artifact.ErrCorrupt) {
+					rows = append(rows, runRow{RunID: id, Tags: map[string]string{}, Status: damaged})
+					continue
+				}
 				if err != nil {
 					return err
 				}
@@ -67,6 +71,9 @@ func (a *app) runsCommand() *cobra.Command {
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
 	return c
 }
+
+// damaged is the status of a run whose record is not what was stored.
+const damaged = "DAMAGED"
 
 // runRow is one run of the list.
 type runRow struct {

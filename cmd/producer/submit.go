@@ -124,9 +124,9 @@ func (s *submission) main(ctx context.Context, path string) error {
 		if errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled) {
 			s.document.Error = &pipeline.Error{Class: pipeline.ClassCanceled, Message: "interrupted"}
 			s.document.ExitCode = exitInterrupted
-			if s.document.RunID != "" {
-				s.document.Status = pipeline.Interrupted
-			}
+		}
+		if s.document.Status == pipeline.Running { // it was left before its end
+			s.document.Status = pipeline.Interrupted
 		}
 	}
 	s.exit = s.document.ExitCode

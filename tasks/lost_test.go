@@ -1,0 +1,112 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/pipeline"
+)
+
+// Redis loses everything while a stage runs: whoever waits is told, and submitting again finds the work done.
+func TestRedisIsEmptied(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, b *bench) {
+		ctx := context.Background()
+		b.worker(WorkerOptions{Concurrency: 1})
+		dir := t.TempDir()
+		p := plan(stage("a", "gate", gateParams{Text: "a", Started: dir + "/started", Open: dir + "/open"}), stage("b", "text", textParams{"b"}, "a"))
+		id := b.submit(p)
+		waitForPrefix(t, dir+"/started", 1)
+		if err := b.conn.redis.FlushDB(ctx).Err(); err != nil {
+			t.Fatal(err)
+		}
+		err := b.client.Watch(ctx, id, "", func(pipeline.Event) error { return nil })
+		if e := pipeline.AsError(err); !errors.Is(err, ErrNoRun) || e.Class != pipeline.ClassUnreachable || !strings.Contains(e.Hint, "submit again") {
+			t.Errorf("watching ends with %v, %+v", err, e)
+		}
+		if err := os.WriteFile(dir+"/open", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, _ := b.wait(b.submit(p))
+		if r.Status != pipeline.Succeeded {
+			t.Errorf("status %s", r.Status)
+		}
+		if a, _ := r.Stage("a"); a.Attempts != 1 {
+			t.Errorf("%d attempts of a", a.Attempts)
+		}
+	})
+}
+
+// A run is over only when its record is stored. Who waits for one that cannot be is told, and may record it later.
+func TestRecordCannotBeStored(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	b := newBench(t, "")
+	dir := t.TempDir()
+	id := b.submit(plan(stage("a", "gate", gateParams{Text: "a", Open: dir + "/open"})))
+	obstacle := filepath.Join(b.store.RunPath(id, pipeline.RecordDocument), "obstacle")
+	if err := os.MkdirAll(obstacle, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b.worker(WorkerOptions{Concurrency: 1})
+	if err := os.WriteFile(dir+"/open", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := b.client.Watch(ctx, id, "", func(pipeline.Event) error { return nil })
+	if !errors.Is(err, artifact.ErrUnreachable) {
+		t.Fatalf("watching ends with %v, want ErrUnreachable", err)
+	}
+	if err := os.RemoveAll(filepath.Dir(obstacle)); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := b.wait(id); r.Status != pipeline.Succeeded {
+		t.Errorf("status %s", r.Status)
+	}
+}
+
+// A damaged record is never served: Redis is asked, and when it has forgotten the run, the damage is told.
+func TestDamagedRecord(t *testing.T) {
+	ctx := context.Background()
+	b := newBench(t, "")
+	b.worker(WorkerOptions{Concurrency: 1})
+	id := b.submit(diamond())
+	want, _ := b.wait(id)
+	file := b.store.RunPath(id, pipeline.RecordDocument)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := strings.Replace(string(text), `"name": "test"`, `"name": "tess"`, 1)
+	if err := errors.Join(os.Chmod(file, 0o600), os.WriteFile(file, []byte(damaged), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := b.client.Record(ctx, id); err != nil || r.Name != want.Name || r.ResultDigest != want.ResultDigest {
+		t.Errorf("from Redis: %+v, %v", r, err)
+	}
+	if err := b.conn.redis.FlushDB(ctx).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := b.client.Record(ctx, id); !errors.Is(err, artifact.ErrCorrupt) {
+		t.Errorf("from the store: %+v, %v", r, err)
+	}
+}
+
+// The clock of Redis was set back: nothing may wait until it has caught up.
+func TestYoungerThan(t *testing.T) {
+	now := time.UnixMicro(1_000_000_000)
+	r := round{now: now}
+	for name, c := range map[string]struct {
+		moment string
+		want   bool
+	}{"just now": {"999999999", true}, "long ago": {"990000000", false}, "in the future": {"1000000001", false}, "never": {"", false}} {
+		if got := r.youngerThan(c.moment, time.Second); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
