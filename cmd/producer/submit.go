@@ -435,13 +435,21 @@ func (s *submission) engine(ctx context.Context) (*engine, error) {
 	return e, err
 }
 
+// ballastBytes of memory are never read or written, so they cost nothing; but the garbage collector counts them, and
+// waits until twice as much is in use. On a table of ordinary size it then hardly runs.
+const ballastBytes = 64 << 20
+
 // work starts workers in this process. There are two at least, so that a stage that waits for the disk holds up nobody.
 func (e *engine) work(ctx context.Context) error {
+	ballast := make([]byte, ballastBytes)
 	w, err := tasks.NewWorker(e.config, tasks.WorkerOptions{Concurrency: max(2, runtime.GOMAXPROCS(0)), ID: "embedded"})
 	if err != nil {
 		return err
 	}
-	go func() { _ = w.Run(ctx) }() // it ends with the process; what it had in progress is of no use to anybody
+	go func() {
+		_ = w.Run(ctx) // it ends with the process; what it had in progress is of no use to anybody
+		runtime.KeepAlive(ballast)
+	}()
 	return nil
 }
 
