@@ -63,6 +63,16 @@ func (c *Call) Inputs(role string) ([]*artifact.Blob, error) {
 	return blobs, nil
 }
 
+// Ref returns the reference of the first input of a role without reading it; ok is false when it is absent.
+func (c *Call) Ref(role string) (ref artifact.Ref, ok bool) {
+	for _, in := range c.inputs {
+		if in.Role == role {
+			return in.Ref, true
+		}
+	}
+	return artifact.Ref{}, false
+}
+
 // inputError says that an input could not be read, which is no fault of the stage.
 type inputError struct {
 	role string

@@ -56,13 +56,14 @@ func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
 	}
 	var all []pipeline.Need
 	for _, m := range names {
-		b.add(PlotPrefix+m, "plot_model", plots.ModelParams{Model: m}, from("metrics", EvaluatePrefix+m, "metrics"), from("curves", EvaluatePrefix+m, "curves"))
+		b.add(PlotPrefix+m, "plot_model", plots.ModelParams{Model: m}, from("metrics", EvaluatePrefix+m, "metrics"), from("curves", EvaluatePrefix+m, "curves"), from("info", SplitData, "info"))
 	}
 	for _, output := range []string{"metrics", "curves", "importance"} {
 		for _, m := range names {
 			all = append(all, from(output, EvaluatePrefix+m, output))
 		}
 	}
+	all = append(all, from("info", SplitData, "info"))
 	b.add(PlotResults, "plot_results", plots.ResultsParams{Models: names}, all...)
 	return p, b.err
 }

@@ -1,10 +1,9 @@
 package chart
 
 import (
+	"cmp"
 	"fmt"
-	"image/color"
-	"math"
-	"strconv"
+	"slices"
 
 	"gonum.org/v1/plot/vg"
 
@@ -17,66 +16,73 @@ type bar struct {
 	value  float64 // length, relative to the others
 	spread float64 // half the length of the whisker
 	note   string
-	color  color.Color
+	color  role
 }
 
-// bars draws horizontal bars from the top, with their labels left and their notes right of them.
-func (p pen) bars(list []bar, size vg.Length) {
-	if len(list) == 0 {
-		return
-	}
-	labels, notes := style(size, ink, false), style(size-0.5, soft, false)
+// bars draws horizontal bars from the top, with their labels left and their notes right of them. The longest, with its
+// whisker, is as long as there is room; most is its value, 0 for the largest of the list.
+func (p pen) bars(list []bar, size vg.Length, most float64) {
+	labels, notes := regular(size), regular(size-0.5)
 	var labelWidth, noteWidth vg.Length
-	most := 0.0
 	for i := range list {
-		list[i].label = fitting(list[i].label, labels, p.width()*0.4)
-		labelWidth, noteWidth = max(labelWidth, labels.Width(list[i].label)), max(noteWidth, notes.Width(list[i].note))
+		list[i].label = fitting(list[i].label, labels, p.width()*0.42)
+		labelWidth, noteWidth = max(labelWidth, labels.width(list[i].label)), max(noteWidth, notes.width(list[i].note))
 		most = max(most, list[i].value+list[i].spread)
 	}
-	left := p.Min.X + labelWidth + 8
-	room := p.Max.X - left - noteWidth - 8
-	step := min(p.height()/vg.Length(len(list)), size*2.6)
+	start := p.Min.X + labelWidth + 7
+	room := max(0, p.Max.X-start-noteWidth-7)
+	scale := func(v float64) vg.Length {
+		if most <= 0 {
+			return 0
+		}
+		return room * vg.Length(v/most)
+	}
+	step := min(p.height()/vg.Length(max(1, len(list))), size*2.1)
 	for i, b := range list {
-		middle := p.Max.Y - step*(vg.Length(i)+0.5)
-		length := vg.Length(0)
-		if most > 0 {
-			length = room * vg.Length(max(0, b.value)/most)
+		y := p.Max.Y - step*(vg.Length(i)+0.5)
+		p.write(b.label, start-7, y, labels, text, right, middle)
+		length := scale(b.value)
+		if b.value > 0 {
+			p.box(start, y-step*0.34, start+max(length, 0.6), y+step*0.34, solid(b.color))
 		}
-		p.write(b.label, left-8, middle, labels, 1, 0.5)
-		p.box(left, middle-step*0.36, left+max(length, 0.6), middle+step*0.36, b.color)
-		end := length
-		if b.spread > 0 && most > 0 {
-			whisker := room * vg.Length(b.spread/most)
-			p.line(left+max(0, length-whisker), middle, left+length+whisker, middle, 1.4, ink)
-			end += whisker
+		if b.spread > 0 {
+			low, high := start+scale(max(0, b.value-b.spread)), start+scale(b.value+b.spread)
+			if high-low > 1 {
+				p.line(low, y, high, y, 1.2, solid(text))
+				p.line(high, y-2.5, high, y+2.5, 1.2, solid(text))
+			}
+			length = max(length, high-start)
 		}
-		p.write(b.note, left+end+6, middle, notes, 0, 0.5)
+		p.write(b.note, start+length+6, y, notes, soft, left, middle)
 	}
 }
 
-func share(part, whole int) float64 {
-	if whole == 0 {
-		return 0
-	}
-	return float64(part) / float64(whole)
-}
-
-func percent(v float64) string { return strconv.FormatFloat(100*v, 'f', 1, 64) + " %" }
+const barStep = 23 * vg.Length(1)
 
 // TargetBalance shows the classes and their rows.
 func TargetBalance(s *eda.Summary) Figure {
 	const most = 20
-	return Figure{standardWidth, standardHeight * vg.Length(max(0.6, min(1.2, float64(len(s.Target))/8))), func(p pen) {
-		p = p.title("Target balance", fmt.Sprintf("%s rows in %d classes", grouped(s.Rows), len(s.Target)))
-		var list []bar
-		for i, c := range s.Target[:min(most, len(s.Target))] {
-			list = append(list, bar{label: c.Class, value: float64(c.Rows), note: grouped(c.Rows) + "  (" + percent(share(c.Rows, s.Rows)) + ")", color: seriesColor(i)})
+	list := slices.Clone(s.Target)
+	note := counted(s.Rows, "row", "rows") + " in " + counted(len(list), "class", "classes")
+	if len(list) > most {
+		slices.SortStableFunc(list, func(a, b eda.ClassCount) int { return cmp.Compare(b.Rows, a.Rows) })
+		list, note = list[:most], note+fmt.Sprintf("; the %d largest", most)
+	}
+	title := "Target balance"
+	if len(list) > 0 {
+		largest := slices.MaxFunc(list, func(a, b eda.ClassCount) int { return cmp.Compare(a.Rows, b.Rows) })
+		title += ": " + percent(share(largest.Rows, s.Rows)) + " are " + fitting(largest.Class, bold(titleSize), squareWidth/2)
+	}
+	return Figure{title: title, note: note, width: squareWidth, height: barStep * vg.Length(len(list)), draw: func(p pen) {
+		var bars []bar
+		for _, c := range list {
+			bars = append(bars, bar{label: c.Class, value: float64(c.Rows), note: grouped(c.Rows) + "  (" + percent(share(c.Rows, s.Rows)) + ")", color: blue})
 		}
-		p.bars(list, bodySize)
+		p.bars(bars, bodySize, 0)
 	}}
 }
 
-// Missing shows the columns with missing values.
+// Missing shows the columns with missing values on an axis of all rows.
 func Missing(s *eda.Summary) Figure {
 	const most = 18
 	var list []bar
@@ -86,38 +92,144 @@ func Missing(s *eda.Summary) Figure {
 			list = append(list, bar{label: c.Name, value: v, note: percent(v) + "  (" + grouped(c.Missing) + ")", color: vermillion})
 		}
 	}
+	features := counted(len(s.Columns), "feature", "features")
 	if len(list) == 0 {
-		return message("Missing values", fmt.Sprintf("None of the %d features has a missing value.", len(s.Columns)))
+		return message("No missing values", "Not one is missing in "+features+" of "+counted(s.Rows, "row", "rows")+".")
 	}
-	sortBars(list)
-	note := fmt.Sprintf("%d of %d features have missing values", len(list), len(s.Columns))
+	slices.SortStableFunc(list, func(a, b bar) int { return cmp.Compare(b.value, a.value) })
+	note := grouped(len(list)) + " of " + features + " have missing values; share of the rows"
 	if len(list) > most {
-		note += fmt.Sprintf("; the %d with most", most)
-		list = list[:most]
+		list, note = list[:most], note+fmt.Sprintf("; the %d with most", most)
 	}
-	return Figure{standardWidth, vg.Length(80 + 26*len(list)), func(p pen) { p.title("Missing values", note).bars(list, bodySize) }}
+	return Figure{title: "Missing values: up to " + percent(list[0].value), note: note, width: squareWidth, height: barStep * vg.Length(len(list)),
+		draw: func(p pen) { p.bars(slices.Clone(list), bodySize, 0) }}
 }
 
-// grouped writes a number with thin spaces between thousands.
-func grouped(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + " " + s[i:]
-	}
-	return s
+// cells draws small pictures in rows of three.
+func cells(title, note string, n int, tall vg.Length, cell func(p pen, i int)) Figure {
+	const across = 3
+	rows := vg.Length((n + across - 1) / across)
+	return Figure{title: title, note: note, width: wideWidth, height: tall*rows - 8, draw: func(p pen) {
+		const gap = 22
+		w := (p.width() - gap*(across-1)) / across
+		for i := range n {
+			x, y := vg.Length(i%across)*(w+gap), vg.Length(i/across)*tall
+			q := p
+			q.Min.X, q.Max.X = p.Min.X+x, p.Min.X+x+w
+			q.Max.Y = p.Max.Y - y
+			q.Min.Y = q.Max.Y - tall + 14
+			cell(q, i)
+		}
+	}}
 }
 
-// short writes a number for an axis.
-func short(v float64) string {
-	switch a := math.Abs(v); {
-	case math.IsNaN(v):
-		return "–"
-	case v == 0:
-		return "0"
-	case a >= 1e6 || a < 1e-3:
-		return strconv.FormatFloat(v, 'g', 3, 64)
-	case a >= 100 || v == math.Trunc(v):
-		return strconv.FormatFloat(v, 'f', 0, 64)
+// Histograms shows the distribution of every number.
+func Histograms(s *eda.Summary) Figure {
+	const most = 18
+	var list []eda.Column
+	for _, c := range s.Columns {
+		if c.Numeric != nil && c.Numeric.Count > 0 && len(c.Numeric.Histogram.Counts) > 0 {
+			list = append(list, c)
+		}
 	}
-	return strconv.FormatFloat(v, 'g', 3, 64)
+	if len(list) == 0 {
+		return message("Numbers", "There is no numeric feature with values.")
+	}
+	note := counted(len(list), "numeric feature", "numeric features")
+	if len(list) > most {
+		list, note = list[:most], note+fmt.Sprintf(", the first %d", most)
+	}
+	note += "; bars are rows, the scale of each its own; ≤ and ≥: the bar also holds what lies beyond"
+	return cells("Numbers", note, len(list), 132, func(p pen, i int) { p.histogram(&list[i]) })
+}
+
+func (p pen) histogram(c *eda.Column) {
+	n, h := c.Numeric, c.Numeric.Histogram
+	most := slices.Max(h.Counts)
+	peak := "highest bar " + grouped(most)
+	small := regular(smallSize - 1)
+	p.write(fitting(c.Name, bold(bodySize), p.width()-small.width(peak)-10), p.Min.X, p.Max.Y, bold(bodySize), text, left, top)
+	p.write(peak, p.Max.X, p.Max.Y-2, small, soft, right, top)
+	base, ceiling := p.Min.Y+15, p.Max.Y-19
+	step := p.width() / vg.Length(len(h.Counts))
+	gap := min(0.5, step*0.06)
+	var boxes []vg.Rectangle
+	for i, k := range h.Counts {
+		if k > 0 {
+			x := p.Min.X + step*vg.Length(i)
+			tall := max(0.8, (ceiling-base)*vg.Length(float64(k)/float64(max(1, most))))
+			boxes = append(boxes, vg.Rectangle{Min: vg.Point{X: x + gap, Y: base}, Max: vg.Point{X: x + step - gap, Y: base + tall}})
+		}
+	}
+	p.fill(boxes, solid(blue))
+	p.line(p.Min.X, base, p.Max.X, base, 0.8, solid(soft))
+	p.range3(edges(h), "median "+short(float64(n.Median)), base-4, small)
+}
+
+// edges are the labels of a histogram's ends. Where every bin is a whole number the ends are numbers, not half-ways.
+func edges(h eda.Histogram) [2]string {
+	low, high := float64(h.Low), float64(h.High)
+	if whole := low + 0.5; high-low == float64(len(h.Counts)) && whole == float64(int64(whole)) {
+		low, high = whole, high-0.5
+	}
+	e := [2]string{short(low), short(high)}
+	if h.Below > 0 {
+		e[0] = "≤ " + e[0]
+	}
+	if h.Above > 0 {
+		e[1] = "≥ " + e[1]
+	}
+	return e
+}
+
+// range3 writes the ends of an axis and, where there is room, what lies between.
+func (p pen) range3(ends [2]string, between string, y vg.Length, f face) {
+	if ends[0] == ends[1] {
+		p.write(ends[0], (p.Min.X+p.Max.X)/2, y, f, soft, center, top)
+		return
+	}
+	p.write(ends[0], p.Min.X, y, f, soft, left, top)
+	p.write(ends[1], p.Max.X, y, f, soft, right, top)
+	if side := max(f.width(ends[0]), f.width(ends[1])); f.width(between)+2*side+16 < p.width() {
+		p.write(between, (p.Min.X+p.Max.X)/2, y, f, soft, center, top)
+	}
+}
+
+// Categories shows the most frequent levels of every category.
+func Categories(s *eda.Summary) Figure {
+	const most = 12
+	var list []eda.Column
+	for _, c := range s.Columns {
+		if c.Category != nil && len(c.Category.Levels) > 0 {
+			list = append(list, c)
+		}
+	}
+	if len(list) == 0 {
+		return message("Categories", "There is no categorical feature with values.")
+	}
+	note := "the most frequent levels of " + counted(len(list), "categorical feature", "categorical features")
+	if len(list) > most {
+		list, note = list[:most], note+fmt.Sprintf(", the first %d", most)
+	}
+	return cells("Categories", note+"; share of the rows", len(list), 152, func(p pen, i int) { p.category(&list[i], s.Rows) })
+}
+
+func (p pen) category(c *eda.Column, rows int) {
+	const levels = 6
+	count := counted(c.Category.Distinct, "level", "levels")
+	small := regular(smallSize - 1)
+	p.write(fitting(c.Name, bold(bodySize), p.width()-small.width(count)-10), p.Min.X, p.Max.Y, bold(bodySize), text, left, top)
+	p.write(count, p.Max.X, p.Max.Y-2, small, soft, right, top)
+	shown := min(levels, len(c.Category.Levels))
+	var bars []bar
+	rest := rows - c.Missing
+	for _, l := range c.Category.Levels[:shown] {
+		bars = append(bars, bar{label: l.Level, value: share(l.Rows, rows), note: percent(share(l.Rows, rows)), color: blue})
+		rest -= l.Rows
+	}
+	if n := c.Category.Distinct - shown; n > 0 {
+		// Not a bar: it would dwarf the others.
+		p.write(counted(n, "other", "others")+": "+percent(share(rest, rows)), p.Max.X, p.Min.Y, small, soft, right, bottom)
+	}
+	p.inside(0, 0, 14, 19).bars(bars, smallSize, 0)
 }

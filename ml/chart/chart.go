@@ -1,27 +1,19 @@
-// Package chart draws the figures of a run with gonum/plot: one theme, colours that the colour-blind can tell apart (Okabe
-// and Ito: Color Universal Design, 2008), text that is never cut off at the edge and readable at half size.
+// Package chart draws the figures of a run: one theme, colours that the colour-blind can tell apart (Okabe and Ito: Color
+// Universal Design, 2008) with dashes and shapes beside them, text that is never cut off at the edge and readable at half
+// size, and beneath each picture what it was made of.
 //
-// A Figure is drawn as SVG or PNG by Render, in the same bytes every time. Texts from data are shortened and lose control
+// A Figure is drawn as SVG or PNG by Render, in the same bytes every time. PNG and the measures of text are gonum/plot's.
+// SVG is written here: text keeps its place whatever font the reader has, coordinates have two decimals on every machine,
+// and the colours follow the reader's preference for a dark page. Texts from data are shortened and lose control
 // characters; in SVG they are escaped.
 package chart
 
 import (
-	"bytes"
 	"fmt"
-	"image/color"
 	"io"
-	"strings"
-	"sync"
-	"unicode"
 
-	"golang.org/x/image/font"
-	"gonum.org/v1/plot"
-	gfont "gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
-	"gonum.org/v1/plot/vg/vgsvg"
 )
 
 // Formats of Render.
@@ -32,199 +24,146 @@ const (
 
 // Figure is a picture that is ready to be drawn. It is immutable.
 type Figure struct {
-	width, height vg.Length
-	draw          func(pen)
+	title   string // the subject, or what was found
+	note    string // one or two lines below it
+	caption string // what it was made of, at the foot
+	width   vg.Length
+	height  vg.Length // of the drawing, without title and caption
+	draw    func(pen)
 }
 
-// Sizes of figures.
+// Sizes of figures. A square one is as wide as four of them can be beside each other.
 const (
-	standardWidth  = 6.4 * vg.Inch
-	standardHeight = 4.6 * vg.Inch
-	wideWidth      = 10.4 * vg.Inch
-	pngDPI         = 144
+	squareWidth = 330 * vg.Length(1)
+	wideWidth   = 700 * vg.Length(1)
 )
 
-// The palette.
-var (
-	white      = color.NRGBA{255, 255, 255, 255}
-	ink        = color.NRGBA{27, 31, 36, 255}
-	soft       = color.NRGBA{87, 96, 106, 255}
-	faint      = color.NRGBA{226, 230, 235, 255}
-	blue       = color.NRGBA{0, 114, 178, 255}
-	vermillion = color.NRGBA{213, 94, 0, 255}
-	series     = []color.NRGBA{blue, {230, 159, 0, 255}, {0, 158, 115, 255}, vermillion, {204, 121, 167, 255}, {86, 180, 233, 255}, ink}
-)
+// Captioned returns the figure with a line at its foot that says what it was made of.
+func (f Figure) Captioned(caption string) Figure {
+	f.caption = caption
+	return f
+}
 
-func seriesColor(i int) color.NRGBA { return series[i%len(series)] }
+// Title is what the figure says, in words: its title and the note below it.
+func (f Figure) Title() string {
+	if f.note == "" {
+		return f.title
+	}
+	return f.title + ": " + f.note
+}
 
-// Sizes of text.
+// page is where the parts of a figure lie.
+type page struct {
+	head          []string // lines of the title
+	note, caption []string
+	height        vg.Length
+}
+
 const (
-	titleSize = 15
-	bodySize  = 12.5
-	smallSize = 11
+	margin      = 12 * vg.Length(1)
+	titleLine   = titleSize * 1.25
+	noteLine    = smallSize * 1.35
+	captionLine = captionSize * 1.4
 )
 
-// family is what a browser takes for the font that text was measured with.
-const family = `font-family:'Liberation Sans',Arimo,Helvetica,Arial,sans-serif;`
+func (f Figure) page() page {
+	room := f.width - 2*margin
+	p := page{head: wrapped(clean(f.title, 160), bold(titleSize), room, 2), note: wrapped(clean(f.note, 300), regular(smallSize), room, 3),
+		caption: wrapped(clean(f.caption, 300), regular(captionSize), room, 2)}
+	p.height = f.height + 2*margin + p.top() + p.foot()
+	return p
+}
+
+func (p page) top() vg.Length {
+	top := titleLine*vg.Length(len(p.head)) + 8
+	if len(p.note) > 0 {
+		top += noteLine*vg.Length(len(p.note)) + 2
+	}
+	return top
+}
+
+func (p page) foot() vg.Length {
+	if len(p.caption) == 0 {
+		return 0
+	}
+	return captionLine*vg.Length(len(p.caption)) + 6
+}
 
 // Render draws a figure.
 func Render(w io.Writer, f Figure, format string) error {
+	page := f.page()
 	switch format {
 	case SVG:
-		c := vgsvg.New(f.width, f.height)
-		f.paint(c)
-		var b bytes.Buffer
-		if _, err := c.WriteTo(&b); err != nil {
-			return fmt.Errorf("drawing: %w", err)
-		}
-		_, err := w.Write(portable(b.Bytes()))
+		s := newSVG(f.width, page.height, f.Title())
+		f.paint(s, page)
+		_, err := w.Write(s.bytes())
 		return err
 	case PNG:
-		c := vgimg.NewWith(vgimg.UseWH(f.width, f.height), vgimg.UseDPI(pngDPI))
-		f.paint(c)
-		_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(w)
-		return err
+		r := newRaster(f.width, page.height)
+		f.paint(r, page)
+		return r.writeTo(w)
 	}
 	return fmt.Errorf("no pictures in format %.20q: want svg or png", format)
 }
 
-func (f Figure) paint(c vg.CanvasSizer) {
-	p := pen{draw.New(c)}
-	p.box(p.Min.X, p.Min.Y, p.Max.X, p.Max.Y, white)
-	f.draw(p)
-}
-
-// portable names fonts that browsers have instead of the one that gonum measured with.
-func portable(svg []byte) []byte {
-	for _, name := range []string{"font-family:Liberation Sans;", "font-family:LiberationSans;", "font-family:LiberationSans-Regular;"} {
-		svg = bytes.ReplaceAll(svg, []byte(name), []byte(family))
+func (f Figure) paint(s surface, page page) {
+	p := pen{surface: s, Rectangle: vg.Rectangle{Max: vg.Point{X: f.width, Y: page.height}}}
+	p.box(0, 0, f.width, page.height, solid(paper))
+	p = p.inside(margin, margin, margin, margin)
+	y := p.Max.Y
+	for _, line := range page.head {
+		p.write(line, p.Min.X, y, bold(titleSize), text, left, top)
+		y -= titleLine
 	}
-	return svg
-}
-
-var handler = sync.OnceValue(func() text.Handler { return text.Plain{Fonts: gfont.DefaultCache} })
-
-func style(size vg.Length, c color.Color, bold bool) text.Style {
-	s := text.Style{Color: c, Font: gfont.Font{Typeface: "Liberation", Variant: "Sans", Size: size}, Handler: handler()}
-	if bold {
-		s.Font.Weight = font.WeightBold
+	y -= 2
+	for _, line := range page.note {
+		p.write(line, p.Min.X, y, regular(smallSize), soft, left, top)
+		y -= noteLine
 	}
-	return s
-}
-
-// pen draws on a rectangle.
-type pen struct{ draw.Canvas }
-
-func (p pen) box(x0, y0, x1, y1 vg.Length, c color.Color) {
-	p.FillPolygon(c, []vg.Point{{X: x0, Y: y0}, {X: x1, Y: y0}, {X: x1, Y: y1}, {X: x0, Y: y1}})
-}
-
-func (p pen) line(x0, y0, x1, y1, width vg.Length, c color.Color) {
-	p.StrokeLine2(draw.LineStyle{Color: c, Width: width}, x0, y0, x1, y1)
-}
-
-// write puts text at a point; right and middle say which part of the text lies there (0 left or bottom, 0.5 the middle,
-// 1 right or top).
-func (p pen) write(s string, x, y vg.Length, st text.Style, right, middle float64) {
-	st.XAlign, st.YAlign = text.XAlignment(-right), text.YAlignment(-middle)
-	p.FillText(st, vg.Point{X: x, Y: y}, s)
-}
-
-// title writes a title and returns what is left below it.
-func (p pen) title(s, note string) pen {
-	p.write(clean(s, 70), p.Min.X+14, p.Max.Y-12, style(titleSize, ink, true), 0, 1)
-	top := vg.Length(36)
-	if note != "" {
-		p.write(clean(note, 110), p.Min.X+14, p.Max.Y-33, style(smallSize, soft, false), 0, 1)
-		top = 54
+	for i, line := range page.caption {
+		p.write(line, p.Min.X, p.Min.Y+captionLine*vg.Length(len(page.caption)-1-i), regular(captionSize), soft, left, bottom)
 	}
-	return p.inside(14, 14, 12, top)
+	f.draw(p.inside(0, 0, page.foot(), page.top()))
+}
+
+// message is a figure that says why there is nothing to draw.
+func message(title, note string) Figure {
+	return Figure{title: title, note: note, width: squareWidth, height: 8, draw: func(pen) {}}
+}
+
+// pen draws on a rectangle of a surface; y grows upwards.
+type pen struct {
+	surface
+	vg.Rectangle
+}
+
+func (p pen) box(x0, y0, x1, y1 vg.Length, c paint) {
+	p.fill([]vg.Rectangle{{Min: vg.Point{X: x0, Y: y0}, Max: vg.Point{X: x1, Y: y1}}}, c)
+}
+
+func (p pen) line(x0, y0, x1, y1, width vg.Length, c paint) {
+	p.stroke([]vg.Point{{X: x0, Y: y0}, {X: x1, Y: y1}}, draw.LineStyle{Width: width}, c)
+}
+
+// write puts text at a point, which is the given side and height of the text.
+func (p pen) write(s string, x, y vg.Length, f face, r role, side side, at height) {
+	p.text(s, x, y-f.rise(at), f, r, side, 0)
+}
+
+// slanted puts text with its end at a point, rising towards it.
+func (p pen) slanted(s string, x, y vg.Length, f face, r role, degrees int) {
+	side := right
+	if degrees == 90 {
+		side = center
+	}
+	p.text(s, x, y, f, r, side, degrees)
 }
 
 // inside returns the pen for the rectangle without its margins.
 func (p pen) inside(left, right, bottom, top vg.Length) pen {
-	return pen{draw.Crop(p.Canvas, left, -right, bottom, -top)}
+	p.Min.X, p.Max.X, p.Min.Y, p.Max.Y = p.Min.X+left, p.Max.X-right, p.Min.Y+bottom, p.Max.Y-top
+	return p
 }
 
 func (p pen) width() vg.Length  { return p.Max.X - p.Min.X }
 func (p pen) height() vg.Length { return p.Max.Y - p.Min.Y }
-
-// clean makes text from data fit for a picture: one line, no control characters, at most n runes.
-func clean(s string, n int) string {
-	s = strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\r' || r == '\t' {
-			return ' '
-		}
-		if !unicode.IsPrint(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return s
-}
-
-// fitting shortens text to a width.
-func fitting(s string, st text.Style, width vg.Length) string {
-	s = clean(s, 60)
-	if st.Width(s) <= width {
-		return s
-	}
-	r := []rune(s)
-	for n := len(r) - 1; n > 1; n-- {
-		if short := string(r[:n]) + "…"; st.Width(short) <= width {
-			return short
-		}
-	}
-	return "…"
-}
-
-// message is a figure that says why there is nothing to draw.
-func message(title, s string) Figure {
-	return Figure{standardWidth, standardHeight / 2, func(p pen) {
-		p = p.title(title, "")
-		p.write(s, p.Min.X, p.Max.Y-8, style(bodySize, soft, false), 0, 1)
-	}}
-}
-
-// axes returns an empty plot in the theme.
-func axes(title, x, y string) *plot.Plot {
-	p := plot.New()
-	p.BackgroundColor = white
-	p.Title.Text = title
-	p.Title.TextStyle = style(titleSize, ink, true)
-	p.Title.TextStyle.XAlign, p.Title.TextStyle.YAlign = text.XCenter, text.YTop
-	p.Title.Padding = 8
-	for _, a := range []*plot.Axis{&p.X, &p.Y} {
-		a.Label.TextStyle = style(bodySize, ink, false)
-		a.Tick.Label.Font = style(smallSize, soft, false).Font
-		a.Tick.Label.Color, a.Tick.Color, a.Color = soft, soft, soft
-		a.LineStyle.Color = soft
-		a.Label.Padding = 4
-		a.Padding = 4
-	}
-	p.X.Label.Text, p.Y.Label.Text = x, y
-	p.X.Label.TextStyle.XAlign, p.X.Label.TextStyle.YAlign = text.XCenter, text.YBottom
-	p.Y.Label.TextStyle.XAlign, p.Y.Label.TextStyle.YAlign = text.XCenter, text.YBottom // gonum turns it
-	p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = text.XCenter, text.YTop
-	p.Y.Tick.Label.XAlign, p.Y.Tick.Label.YAlign = text.XRight, text.YCenter
-	p.Legend.TextStyle = style(smallSize, ink, false)
-	p.Legend.TextStyle.YAlign = text.YCenter
-	p.Legend.ThumbnailWidth = 22
-	p.Legend.Padding = 3
-	return p
-}
-
-// plotted is a figure of one plot, with room for labels that stand out.
-func plotted(build func() (*plot.Plot, error)) Figure {
-	return Figure{standardWidth, standardHeight, func(p pen) {
-		pl, err := build()
-		if err != nil {
-			p.write(clean(err.Error(), 60), p.Min.X+14, p.Max.Y-12, style(bodySize, vermillion, false), 0, 1)
-			return
-		}
-		pl.Draw(draw.Crop(p.Canvas, 10, -18, 10, -10))
-	}}
-}

@@ -138,8 +138,9 @@ func numeric(c *frame.Column) (*Numeric, int) {
 		n.Histogram = Histogram{Low: nan, High: nan, Counts: []int{}}
 		return n, missing
 	}
-	mean, sd := moments(values)
-	n.Mean, n.SD = num.Float(mean), num.Float(sd)
+	scaled, scale := tame(values)
+	mean, sd := moments(scaled)
+	n.Mean, n.SD = num.Float(math.Ldexp(mean, scale)), num.Float(math.Ldexp(sd, scale))
 	least, most := values[0], values[0]
 	for _, v := range values {
 		least, most = min(least, v), max(most, v)
@@ -149,6 +150,24 @@ func numeric(c *frame.Column) (*Numeric, int) {
 	n.Q1, n.Median, n.Q3 = num.Float(quantile(sorted, 0.25)), num.Float(quantile(sorted, 0.5)), num.Float(quantile(sorted, 0.75))
 	n.Histogram = histogram(values, sorted, least, most)
 	return n, missing
+}
+
+// tame returns the values divided by 2^scale, so that neither their sum nor that of their squares overflows or vanishes.
+// Values of usual size come back as they are; scaling by a power of two rounds nothing that matters.
+func tame(values []float64) (scaled []float64, scale int) {
+	most := 0.0
+	for _, v := range values {
+		most = max(most, math.Abs(v))
+	}
+	_, exponent := math.Frexp(most)
+	if most == 0 || exponent > -400 && exponent < 400 {
+		return values, 0
+	}
+	scaled = make([]float64, len(values))
+	for i, v := range values {
+		scaled[i] = math.Ldexp(v, -exponent)
+	}
+	return scaled, exponent
 }
 
 // moments returns the mean and the standard deviation of the sample.
@@ -180,7 +199,11 @@ func quantile(sorted []float64, q float64) float64 {
 	if i+1 >= len(sorted) {
 		return sorted[len(sorted)-1]
 	}
-	return sorted[i] + float64((at-float64(i))*(sorted[i+1]-sorted[i]))
+	a, b, t := sorted[i], sorted[i+1], at-float64(i)
+	if gap := b - a; !math.IsInf(gap, 0) {
+		return a + float64(t*gap)
+	}
+	return float64(a*(1-t)) + float64(b*t)
 }
 
 // histogram has a bin for each whole number where they are few, else bins of equal width between the 0.5th and 99.5th
@@ -199,11 +222,16 @@ func histogram(values, sorted []float64, least, most float64) Histogram {
 		low, high = a, b
 	}
 	h := Histogram{Low: num.Float(low), High: num.Float(high), Counts: make([]int, bins)}
-	width := (high - low) / float64(bins)
+	shrink := 1.0 // the range itself may be beyond the numbers
+	if math.IsInf(high-low, 0) {
+		shrink = 0.25
+	}
+	from := low * shrink
+	width := (high*shrink - from) / float64(bins)
 	for _, v := range values {
 		b := 0
-		if width > 0 && !math.IsInf(width, 0) {
-			b = int(max(-1, min(float64(bins), (v-low)/width)))
+		if width > 0 {
+			b = int(max(-1, min(float64(bins), (float64(v*shrink)-from)/width)))
 		}
 		switch {
 		case v < low:
@@ -260,13 +288,12 @@ func correlate(features []*frame.Column, cores int) Correlation {
 		}
 	}
 	scores := make([][]float64, len(columns))
-	gaps := make([]bool, len(columns))
 	var g errgroup.Group
 	g.SetLimit(max(1, cores))
 	for i, c := range columns {
 		r.Values = append(r.Values, make([]num.Float, len(columns)))
 		g.Go(func() error {
-			scores[i], gaps[i] = standardised(c.Num)
+			scores[i] = standardised(c.Num)
 			return nil
 		})
 	}
@@ -274,16 +301,8 @@ func correlate(features []*frame.Column, cores int) Correlation {
 	for i := range columns {
 		g.Go(func() error {
 			for j := range i + 1 {
-				v := 0.0
-				if gaps[i] || gaps[j] {
-					a, b := both(columns[i].Num, columns[j].Num)
-					za, _ := standardised(a)
-					zb, _ := standardised(b)
-					v = pearson(za, zb)
-				} else {
-					v = pearson(scores[i], scores[j])
-				}
-				r.Values[i][j], r.Values[j][i] = num.Float(v), num.Float(v)
+				v := num.Float(pearson(scores[i], scores[j]))
+				r.Values[i][j], r.Values[j][i] = v, v
 			}
 			return nil
 		})
@@ -292,33 +311,50 @@ func correlate(features []*frame.Column, cores int) Correlation {
 	return r
 }
 
-// standardised returns values with mean 0 and standard deviation 1, or NaN throughout when they do not vary, and whether
-// some are missing.
-func standardised(v []float64) ([]float64, bool) {
+// standardised returns values with mean 0 and standard deviation 1, those that are missing NaN; all are when the values do
+// not vary.
+func standardised(v []float64) []float64 {
+	present := make([]float64, 0, len(v))
 	for _, x := range v {
-		if x != x {
-			return nil, true
+		if x == x {
+			present = append(present, x)
 		}
 	}
-	mean, sd := moments(v)
 	z := make([]float64, len(v))
+	mean, sd := math.NaN(), math.NaN()
+	scale := 0
+	if len(present) > 1 && slices.Min(present) < slices.Max(present) {
+		present, scale = tame(present)
+		mean, sd = moments(present)
+	}
 	for i, x := range v {
+		if scale != 0 {
+			x = math.Ldexp(x, -scale)
+		}
 		z[i] = (x - mean) / sd
 	}
-	return z, false
+	return z
 }
 
-// pearson returns the correlation of standardised values.
+// pearson returns the correlation of standardised columns over the rows that have both values; NaN when one does not vary
+// there. That both columns are near mean 0 and deviation 1 keeps the differences of sums exact enough.
 func pearson(a, b []float64) float64 {
-	return max(-1, min(1, num.Dot(a, b)/float64(len(a)-1)))
-}
-
-// both returns the rows that have both values.
-func both(a, b []float64) (x, y []float64) {
-	for i := range a {
-		if a[i] == a[i] && b[i] == b[i] {
-			x, y = append(x, a[i]), append(y, b[i])
+	var n, sa, sb, saa, sbb, sab float64
+	for i, x := range a {
+		y := b[i]
+		if x != x || y != y {
+			continue
 		}
+		n++
+		sa += x
+		sb += y
+		saa += float64(x * x)
+		sbb += float64(y * y)
+		sab += float64(x * y)
 	}
-	return x, y
+	va, vb := saa-float64(sa*sa)/n, sbb-float64(sb*sb)/n
+	if !(va > n*1e-12 && vb > n*1e-12) { // n is none, or what is left is rounding
+		return math.NaN()
+	}
+	return max(-1, min(1, (sab-float64(sa*sb)/n)/math.Sqrt(va)/math.Sqrt(vb)))
 }

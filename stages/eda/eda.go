@@ -4,12 +4,19 @@ package eda
 import (
 	"context"
 
+	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/eda"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/stages/tables"
 )
 
-// Kind describes the stage. Output summary is an eda.Summary.
+// Summary is the output of that name.
+type Summary struct {
+	Table artifact.Digest `json:"table"` // what it describes
+	*eda.Summary
+}
+
+// Kind describes the stage. Output summary is a Summary.
 func Kind() pipeline.Kind {
 	return pipeline.Kind{
 		Name: "eda", Doc: "describes the features and the target in numbers", Package: "stages/eda",
@@ -20,7 +27,8 @@ func Kind() pipeline.Kind {
 			if err != nil {
 				return err
 			}
-			return c.WriteJSON("summary", eda.Summarize(d.Features, d.Y, d.Classes, c.Cores))
+			table, _ := c.Ref("table")
+			return c.WriteJSON("summary", Summary{table.Digest, eda.Summarize(d.Features, d.Y, d.Classes, c.Cores)})
 		},
 	}
 }

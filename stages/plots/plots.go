@@ -8,11 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strings"
 
+	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/chart"
 	"github.com/hashline/hashline/ml/eda"
 	"github.com/hashline/hashline/ml/importance"
 	"github.com/hashline/hashline/ml/metrics"
+	"github.com/hashline/hashline/ml/num"
 	"github.com/hashline/hashline/pipeline"
 )
 
@@ -39,9 +43,10 @@ var outputs = map[string][]string{
 func Kinds() []pipeline.Kind {
 	return []pipeline.Kind{
 		kind("plot_eda", "draws the exploratory data analysis", nil, pipeline.InputSpec{Role: "summary"}),
-		kind("plot_model", "draws the evaluation of a model", func() any { return &ModelParams{} }, pipeline.InputSpec{Role: "metrics"}, pipeline.InputSpec{Role: "curves"}),
+		kind("plot_model", "draws the evaluation of a model", func() any { return &ModelParams{} }, pipeline.InputSpec{Role: "metrics"}, pipeline.InputSpec{Role: "curves"},
+			pipeline.InputSpec{Role: "info"}),
 		kind("plot_results", "draws the comparison of the models", func() any { return &ResultsParams{} }, pipeline.InputSpec{Role: "metrics", Many: true},
-			pipeline.InputSpec{Role: "curves", Many: true}, pipeline.InputSpec{Role: "importance", Many: true}),
+			pipeline.InputSpec{Role: "curves", Many: true}, pipeline.InputSpec{Role: "importance", Many: true}, pipeline.InputSpec{Role: "info"}),
 	}
 }
 
@@ -113,40 +118,115 @@ func Render(stage pipeline.Stage, output, format string, in Inputs) ([]byte, err
 	return b.Bytes(), err
 }
 
-// evaluation is what this package reads of an evaluation's metrics.
+// summary, evaluation and info are what this package reads of the outputs of other stages. It does not import them: a
+// change in how a model is judged must not redraw the plots of the same figures.
+type summary struct {
+	Table artifact.Digest `json:"table"`
+	eda.Summary
+}
+
 type evaluation struct {
 	Metrics   metrics.Metrics   `json:"metrics"`
 	Confusion metrics.Confusion `json:"confusion"`
 }
 
+type info struct {
+	Table    artifact.Digest `json:"table"`
+	Seed     uint64          `json:"seed"`
+	Method   string          `json:"method"`
+	Column   string          `json:"column"`
+	TestSize float64         `json:"test_size"`
+	TestRows int             `json:"test_rows"`
+	Baseline struct {
+		Majority struct {
+			Class    string    `json:"class"`
+			Accuracy num.Float `json:"accuracy"`
+		} `json:"majority"`
+		Stump *struct {
+			Feature  string    `json:"feature"`
+			Accuracy num.Float `json:"accuracy"`
+			ROCAUC   num.Float `json:"roc_auc"`
+		} `json:"stump"`
+	} `json:"baseline"`
+}
+
+// digest is enough of one to tell it from others.
+func digest(d artifact.Digest) string {
+	return "data " + strings.TrimPrefix(d.String(), "sha256:")[:12]
+}
+
+// caption says what a figure of the test part was made of.
+func (i *info) caption() string {
+	split := i.Method + " split"
+	if i.Column != "" {
+		split += " by " + i.Column
+	}
+	return fmt.Sprintf("n = %d test rows (%.3g %%), %s, seed %d, %s", i.TestRows, 100*i.TestSize, split, i.Seed, digest(i.Table))
+}
+
+// baselines are what the models have to beat.
+func (i *info) baselines() []chart.ModelMetrics {
+	none := num.Float(math.NaN())
+	undefined := metrics.Metrics{Accuracy: none, BalancedAccuracy: none, Precision: none, Recall: none, F1: none, ROCAUC: none, AveragePrecision: none}
+	majority := undefined
+	majority.Accuracy = i.Baseline.Majority.Accuracy
+	list := []chart.ModelMetrics{{Model: "baseline: always " + i.Baseline.Majority.Class, Metrics: majority, Baseline: true}}
+	if s := i.Baseline.Stump; s != nil {
+		stump := undefined
+		stump.Accuracy, stump.ROCAUC = s.Accuracy, s.ROCAUC
+		list = append(list, chart.ModelMetrics{Model: "baseline: stump on " + s.Feature, Metrics: stump, Baseline: true})
+	}
+	return list
+}
+
 func figures(kind string, params any, in Inputs) (map[string]chart.Figure, error) {
 	switch kind {
 	case "plot_eda":
-		var s eda.Summary
-		if err := one(in, "summary", &s); err != nil {
-			return nil, err
-		}
-		return map[string]chart.Figure{"target_balance": chart.TargetBalance(&s), "missing": chart.Missing(&s), "histograms": chart.Histograms(&s),
-			"categories": chart.Categories(&s), "correlation": chart.Correlation(&s)}, nil
+		return explored(in)
 	case "plot_model":
-		var e evaluation
-		var c metrics.Curves
-		if err := errors.Join(one(in, "metrics", &e), one(in, "curves", &c)); err != nil {
-			return nil, err
-		}
-		name := params.(*ModelParams).Model
-		return map[string]chart.Figure{"confusion": chart.Confusion(name, e.Confusion), "roc": chart.ROC(name, &c),
-			"precision_recall": chart.PrecisionRecall(name, &c), "calibration": chart.Calibration(name, &c)}, nil
+		return judged(params.(*ModelParams).Model, in)
 	case "plot_results":
-		return results(params.(*ResultsParams).Models, in)
+		return compared(params.(*ResultsParams).Models, in)
 	}
 	return nil, fmt.Errorf("kind %.40q draws nothing", kind)
 }
 
-func results(models []string, in Inputs) (map[string]chart.Figure, error) {
+func captioned(caption string, figures map[string]chart.Figure) map[string]chart.Figure {
+	for name, f := range figures {
+		figures[name] = f.Captioned(caption)
+	}
+	return figures
+}
+
+func explored(in Inputs) (map[string]chart.Figure, error) {
+	var s summary
+	if err := one(in, "summary", &s); err != nil {
+		return nil, err
+	}
+	return captioned(fmt.Sprintf("n = %d rows, %s", s.Rows, digest(s.Table)), map[string]chart.Figure{
+		"target_balance": chart.TargetBalance(&s.Summary), "missing": chart.Missing(&s.Summary), "histograms": chart.Histograms(&s.Summary),
+		"categories": chart.Categories(&s.Summary), "correlation": chart.Correlation(&s.Summary)}), nil
+}
+
+func judged(model string, in Inputs) (map[string]chart.Figure, error) {
+	var e evaluation
+	var c metrics.Curves
+	var i info
+	if err := errors.Join(one(in, "metrics", &e), one(in, "curves", &c), one(in, "info", &i)); err != nil {
+		return nil, err
+	}
+	return captioned(i.caption(), map[string]chart.Figure{"confusion": chart.Confusion(model, e.Confusion), "roc": chart.ROC(model, &c),
+		"precision_recall": chart.PrecisionRecall(model, &c), "calibration": chart.Calibration(model, &c, e.Metrics.Brier)}), nil
+}
+
+func compared(models []string, in Inputs) (map[string]chart.Figure, error) {
 	var m []chart.ModelMetrics
 	var c []chart.ModelCurves
 	var d []chart.ModelImportance
+	var split info
+	if err := one(in, "info", &split); err != nil {
+		return nil, err
+	}
 	for i, name := range models {
 		var e evaluation
 		var curves metrics.Curves
@@ -156,7 +236,7 @@ func results(models []string, in Inputs) (map[string]chart.Figure, error) {
 		}
 		m, c, d = append(m, chart.ModelMetrics{Model: name, Metrics: e.Metrics}), append(c, chart.ModelCurves{Model: name, Curves: &curves}), append(d, chart.ModelImportance{Model: name, Report: &drops})
 	}
-	return map[string]chart.Figure{"roc": chart.ROCOfModels(c), "metrics": chart.Metrics(m), "importance": chart.Importance(d)}, nil
+	return captioned(split.caption(), map[string]chart.Figure{"roc": chart.ROCOfModels(c), "metrics": chart.Metrics(append(m, split.baselines()...)), "importance": chart.Importance(d)}), nil
 }
 
 func one(in Inputs, role string, v any) error { return nth(in, role, 0, v) }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/ml/dataset"
 	"github.com/hashline/hashline/ml/frame"
@@ -42,14 +43,16 @@ func (p *Params) Validate() error {
 
 // Info is the output of that name.
 type Info struct {
-	Method    string      `json:"method"`
-	Column    string      `json:"column"`
-	TestSize  float64     `json:"test_size"`
-	TrainRows int         `json:"train_rows"`
-	TestRows  int         `json:"test_rows"`
-	Classes   []Class     `json:"classes"`
-	Baseline  Baseline    `json:"baseline"`
-	Leaks     []leak.Leak `json:"leaks"`
+	Table     artifact.Digest `json:"table"` // what was divided
+	Seed      uint64          `json:"seed"`
+	Method    string          `json:"method"`
+	Column    string          `json:"column"`
+	TestSize  float64         `json:"test_size"`
+	TrainRows int             `json:"train_rows"`
+	TestRows  int             `json:"test_rows"`
+	Classes   []Class         `json:"classes"`
+	Baseline  Baseline        `json:"baseline"`
+	Leaks     []leak.Leak     `json:"leaks"`
 }
 
 // Class is a class and its rows in both parts.
@@ -111,7 +114,9 @@ func run(_ context.Context, c *pipeline.Call) error {
 	if err != nil {
 		return err
 	}
-	info.Method, info.TestSize = p.Method, p.TestSize
+	info.Method, info.TestSize, info.Seed = p.Method, p.TestSize, c.Seed
+	table, _ := c.Ref("table")
+	info.Table = table.Digest
 	if p.Method != Stratified {
 		info.Column = d.Split.Name
 	}
