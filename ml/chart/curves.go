@@ -76,6 +76,9 @@ func rocPoints(c *metrics.ClassCurves) []xy {
 			points = append(points, xy{float64(p.FPR), float64(p.TPR)})
 		}
 	}
+	if len(points) == 1 {
+		return nil // the rate of one side is not defined, but where nothing is taken
+	}
 	return points
 }
 
@@ -98,7 +101,7 @@ const noCurve = "There is no curve: the test part has rows of one class only."
 func ofClasses(c *metrics.Curves, points func(*metrics.ClassCurves) []xy, figure func(*metrics.ClassCurves) num.Float) (list []curve, note string) {
 	order := make([]*metrics.ClassCurves, 0, len(c.Classes))
 	for i := range c.Classes {
-		if len(points(&c.Classes[i])) > 1 {
+		if len(points(&c.Classes[i])) > 0 {
 			order = append(order, &c.Classes[i])
 		}
 	}

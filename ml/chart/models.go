@@ -41,7 +41,7 @@ func ROCOfModels(models []ModelCurves) Figure {
 			continue
 		}
 		class = c.Class
-		if points := rocPoints(c); len(points) > 1 {
+		if points := rocPoints(c); len(points) > 0 {
 			list = append(list, curve{m.Model, c.ROCAUC, points})
 		}
 	}
