@@ -52,7 +52,7 @@ type CellChange struct {
 const maxRows = 100
 
 func data(ctx context.Context, store *artifact.Store, a, b *side) (*Data, error) {
-	d := &Data{DigestA: a.document.Input.SHA256, DigestB: b.document.Input.SHA256, ColumnsAdded: []string{}, ColumnsRemoved: []string{}, TypesChanged: []Change{}, Rows: []RowChange{}, Cells: []CellChange{}}
+	d := &Data{DigestA: string(a.document.Input.SHA256), DigestB: string(b.document.Input.SHA256), ColumnsAdded: []string{}, ColumnsRemoved: []string{}, TypesChanged: []Change{}, Rows: []RowChange{}, Cells: []CellChange{}}
 	left, err := table(ctx, store, a)
 	if err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ func graph(d *summary.Document) template.HTML {
 			}
 		}
 		fmt.Fprintf(&b, `<g class="%s"><rect x="%d" y="%d" width="%d" height="%d" rx="6"/><text x="%d" y="%d">%s</text><text class="note" x="%d" y="%d">%s</text></g>`,
-			template.HTMLEscapeString(strings.ToLower(s.Status)+" "+s.Cache), at.x, at.y, boxWidth, boxHeight, at.x+10, at.y+17, template.HTMLEscapeString(s.Name), at.x+10, at.y+32, note)
+			template.HTMLEscapeString(strings.ToLower(s.Status)+" "+string(s.Cache)), at.x, at.y, boxWidth, boxHeight, at.x+10, at.y+17, template.HTMLEscapeString(s.Name), at.x+10, at.y+32, note)
 	}
 	b.WriteString(`</svg>`)
 	return template.HTML(b.String())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -119,8 +120,14 @@ func ParseSpec(name string, b []byte) (*Spec, error) {
 	models := s.Models
 	s.Models = nil
 	d := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
-	if err := d.Decode(s); err != nil && !errors.Is(err, io.EOF) {
+	switch err := d.Decode(s); {
+	case errors.Is(err, io.EOF): // nothing but comments
+		return Default(), nil
+	case err != nil:
 		return nil, yamlFault(name, err)
+	}
+	if err := checkWhole(name, b); err != nil {
+		return nil, err
 	}
 	if err := d.Decode(&Spec{}); !errors.Is(err, io.EOF) {
 		return nil, fault(name, nil, "the pipeline file has more than one document")
@@ -135,7 +142,7 @@ func ParseSpec(name string, b []byte) (*Spec, error) {
 func yamlFault(name string, err error) *pipeline.Error {
 	e := fault(name, nil, "%s", firstLine(err.Error()))
 	if y, ok := errors.AsType[yaml.Error](err); ok {
-		e.Message = y.GetMessage()
+		e.Message = mismatch(err, y.GetMessage())
 		if t := y.GetToken(); t != nil && t.Position != nil {
 			e.Line, e.Column = t.Position.Line, t.Position.Column
 		}
@@ -147,6 +154,62 @@ func yamlFault(name string, err error) *pipeline.Error {
 		}
 	}
 	return e
+}
+
+// mismatch says in our words that a value is of the wrong type.
+func mismatch(err error, message string) string {
+	var want reflect.Type
+	if t, ok := errors.AsType[*yaml.TypeError](err); ok {
+		want = t.DstType
+	} else if o, ok := errors.AsType[*yaml.OverflowError](err); ok {
+		want = o.DstType
+	} else {
+		return message
+	}
+	switch want.Kind() {
+	case reflect.Uint64:
+		return "the value is no whole number from 0 to 18446744073709551615"
+	case reflect.Int:
+		return "the value is no whole number"
+	case reflect.Float64:
+		return "the value is no number"
+	case reflect.String:
+		return "the value is no text"
+	}
+	return message
+}
+
+// wholeNumbers are the fields that take one. The YAML library would cut the fraction off without a word.
+var wholeNumbers = []string{"seed", "repeats", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins", "trees", "max_iter"}
+
+func checkWhole(name string, b []byte) error {
+	file, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		return yamlFault(name, err)
+	}
+	v := &wholeVisitor{name: name}
+	for _, doc := range file.Docs {
+		if doc.Body != nil {
+			ast.Walk(v, doc.Body)
+		}
+	}
+	if v.err != nil {
+		return v.err
+	}
+	return nil
+}
+
+type wholeVisitor struct {
+	name string
+	err  *pipeline.Error
+}
+
+// Visit implements ast.Visitor.
+func (v *wholeVisitor) Visit(n ast.Node) ast.Visitor {
+	if m, ok := n.(*ast.MappingValueNode); ok && v.err == nil && m.Value.Type() == ast.FloatType && slices.Contains(wholeNumbers, m.Key.String()) {
+		v.err = fault(v.name, m.Value, "%s: the value is no whole number", m.Key)
+	}
+	return v
 }
 
 // fieldNames are those of a pipeline file, for proposals.

@@ -5,8 +5,8 @@ package summary
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -32,30 +32,30 @@ const (
 )
 
 // Document is the answer to a submission. Times are seconds, sizes bytes, moments RFC 3339 in UTC, digests
-// "sha256:<64 hex>"; what is undefined is null.
+// "sha256:<64 hex>". A digest, number, moment or choice that is not known, or not defined, is null; other text is empty.
 type Document struct {
 	Schema       string             `json:"schema"`
-	RunID        string             `json:"run_id"`
+	RunID        Text               `json:"run_id"`
 	Name         string             `json:"name"`
 	Tags         map[string]string  `json:"tags"`
 	Status       string             `json:"status"`
 	ExitCode     int                `json:"exit_code"`
-	Mode         string             `json:"mode"`
+	Mode         Text               `json:"mode"`
 	CreatedAt    *time.Time         `json:"created_at"`
 	FinishedAt   *time.Time         `json:"finished_at"`
 	WallS        float64            `json:"wall_s"`
 	Input        Input              `json:"input"`
 	Target       Target             `json:"target"`
 	Seed         uint64             `json:"seed"`
-	PlanDigest   string             `json:"plan_digest"`
-	ResultDigest string             `json:"result_digest"`
+	PlanDigest   Text               `json:"plan_digest"`
+	ResultDigest Text               `json:"result_digest"`
 	Split        Split              `json:"split"`
 	Baseline     Baseline           `json:"baseline"`
 	Models       []Model            `json:"models"`
 	Stages       []Stage            `json:"stages"`
 	Counts       Counts             `json:"counts"`
 	Warnings     []artifact.Warning `json:"warnings"`
-	ReportPath   string             `json:"report_path"`
+	ReportPath   Text               `json:"report_path"`
 	OutDir       *string            `json:"out_dir"`
 	Error        *pipeline.Error    `json:"error"`
 }
@@ -63,10 +63,10 @@ type Document struct {
 // Input is the file that was submitted.
 type Input struct {
 	Name          string `json:"name"`
-	SHA256        string `json:"sha256"`
-	Bytes         int64  `json:"bytes"`
-	Rows          int    `json:"rows"`
-	Columns       int    `json:"columns"`
+	SHA256        Text   `json:"sha256"`
+	Bytes         *int64 `json:"bytes"`
+	Rows          Count  `json:"rows"`
+	Columns       Count  `json:"columns"`
 	BuiltinSample bool   `json:"builtin_sample"`
 }
 
@@ -74,16 +74,16 @@ type Input struct {
 type Target struct {
 	Expression string   `json:"expression"`
 	Classes    []string `json:"classes"`
-	ChosenBy   string   `json:"chosen_by"` // flag, file or default
+	ChosenBy   Text     `json:"chosen_by"` // flag, file or default
 }
 
 // Split is how the rows were divided.
 type Split struct {
-	Method    string  `json:"method"`
-	Column    string  `json:"column"`
-	TestSize  float64 `json:"test_size"`
-	TrainRows int     `json:"train_rows"`
-	TestRows  int     `json:"test_rows"`
+	Method    Text      `json:"method"`
+	Column    string    `json:"column"` // of a group or time split
+	TestSize  num.Float `json:"test_size"`
+	TrainRows Count     `json:"train_rows"`
+	TestRows  Count     `json:"test_rows"`
 }
 
 // Baseline is what models are compared with.
@@ -98,7 +98,7 @@ type Model struct {
 	Kind        string            `json:"kind"`
 	Engine      string            `json:"engine"`
 	Stage       string            `json:"stage"`
-	ModelDigest string            `json:"model_digest"`
+	ModelDigest Text              `json:"model_digest"`
 	Metrics     metrics.Metrics   `json:"metrics"`
 	Confusion   metrics.Confusion `json:"confusion"`
 }
@@ -108,11 +108,11 @@ type Stage struct {
 	Name       string            `json:"name"`
 	Kind       string            `json:"kind"`
 	Status     string            `json:"status"`
-	Cache      string            `json:"cache"`
+	Cache      Text              `json:"cache"` // hit, miss or off
 	MissReason string            `json:"miss_reason"`
 	Attempts   int               `json:"attempts"`
-	ActionKey  string            `json:"action_key"`
-	Code       string            `json:"code"`
+	ActionKey  Text              `json:"action_key"`
+	Code       Text              `json:"code"`
 	Worker     string            `json:"worker"`
 	QueuedS    float64           `json:"queued_s"`
 	FetchS     float64           `json:"fetch_s"`
@@ -149,15 +149,7 @@ type Ref = artifact.Ref
 // New returns a document without a run.
 func New() *Document {
 	return &Document{Schema: Schema, Status: Rejected, Tags: map[string]string{}, Models: []Model{}, Stages: []Stage{}, Warnings: []artifact.Warning{},
-		Target: Target{Classes: []string{}}}
-}
-
-// Fail records why there is no success.
-func (d *Document) Fail(err error) {
-	d.Error = pipeline.AsError(err)
-	if d.Error != nil {
-		d.ExitCode = pipeline.ExitCode(d.Error.Class)
-	}
+		Target: Target{Classes: []string{}}, Split: Split{TestSize: num.Float(math.NaN())}}
 }
 
 // Details are the documents of a run that its report shows; each is nil when its stage did not end well.
@@ -173,11 +165,11 @@ type Details struct {
 // far is not.
 func Build(ctx context.Context, store *artifact.Store, r *pipeline.RunRecord) (*Document, *Details, error) {
 	d := New()
-	d.RunID, d.Name, d.Status, d.Mode, d.Seed = r.RunID, r.Name, r.Status, r.Mode, r.Seed
+	d.RunID, d.Name, d.Status, d.Mode, d.Seed = Text(r.RunID), r.Name, r.Status, Text(r.Mode), r.Seed
 	if r.Tags != nil {
 		d.Tags = r.Tags
 	}
-	d.PlanDigest, d.ResultDigest = r.Plan.Digest.String(), r.ResultDigest
+	d.PlanDigest, d.ResultDigest = Text(r.Plan.Digest.String()), Text(r.ResultDigest)
 	d.CreatedAt, d.FinishedAt = moment(r.CreatedAt), moment(r.FinishedAt)
 	if !r.FinishedAt.IsZero() {
 		d.WallS = r.FinishedAt.Sub(r.CreatedAt).Seconds()
@@ -192,9 +184,9 @@ func Build(ctx context.Context, store *artifact.Store, r *pipeline.RunRecord) (*
 	if d.Target.Classes == nil {
 		d.Target.Classes = []string{}
 	}
-	d.Error = r.Error
-	if d.Error != nil {
-		d.ExitCode = pipeline.ExitCode(d.Error.Class)
+	if r.Error != nil {
+		e := *r.Error
+		d.Error, d.ExitCode = &e, pipeline.ExitCode(e.Class)
 		if d.Error.Class == pipeline.ClassBadInput && d.Error.File == "" {
 			d.Error.File = d.Input.Name
 		}
@@ -216,7 +208,7 @@ func moment(t time.Time) *time.Time {
 }
 
 func (d *Document) stage(s *pipeline.StageRecord) {
-	out := Stage{Name: s.Name, Kind: s.Kind, Status: s.Status, Cache: s.Cache, MissReason: s.MissReason, Attempts: s.Attempts, ActionKey: s.ActionKey, Code: s.Code,
+	out := Stage{Name: s.Name, Kind: s.Kind, Status: s.Status, Cache: Text(s.Cache), MissReason: s.MissReason, Attempts: s.Attempts, ActionKey: Text(s.ActionKey), Code: Text(s.Code),
 		Worker: s.Worker, QueuedS: s.QueuedS, FetchS: s.FetchS, ComputeS: s.ComputeS, StoreS: s.StoreS, StartedAt: moment(s.StartedAt), FinishedAt: moment(s.FinishedAt),
 		Needs: s.Needs, Outputs: s.Outputs, Reason: s.SkipReason, Error: s.Error}
 	if out.Needs == nil {
@@ -249,7 +241,7 @@ func (d *Document) details(ctx context.Context, store *artifact.Store, r *pipeli
 	x.Preprocess = get[preprocess.Notes](&g, stages.Preprocess, "notes")
 	x.Info = get[splitdata.Info](&g, stages.SplitData, "info")
 	if x.Load != nil {
-		d.Input.Rows, d.Input.Columns = x.Load.Rows, len(x.Load.Columns)
+		d.Input.Rows, d.Input.Columns = Count(x.Load.Rows), Count(len(x.Load.Columns))
 	}
 	if x.Preprocess != nil {
 		d.Target.Classes = nil
@@ -258,7 +250,7 @@ func (d *Document) details(ctx context.Context, store *artifact.Store, r *pipeli
 		}
 	}
 	if i := x.Info; i != nil {
-		d.Split = Split{i.Method, i.Column, i.TestSize, i.TrainRows, i.TestRows}
+		d.Split = Split{Text(i.Method), i.Column, num.Float(i.TestSize), Count(i.TrainRows), Count(i.TestRows)}
 		d.Baseline = Baseline{&i.Baseline.Majority, i.Baseline.Stump}
 	}
 	for _, s := range r.Stages {
@@ -274,7 +266,7 @@ func (d *Document) details(ctx context.Context, store *artifact.Store, r *pipeli
 		model := Model{Name: name, Kind: m.Kind, Engine: m.Engine, Stage: stages.TrainPrefix + name, Metrics: m.Metrics, Confusion: m.Confusion}
 		if trained, ok := r.Stage(model.Stage); ok {
 			if o, ok := trained.Output("model"); ok {
-				model.ModelDigest = o.Digest.String()
+				model.ModelDigest = Text(o.Digest.String())
 			}
 		}
 		d.Models = append(d.Models, model)
@@ -311,11 +303,12 @@ func get[T any](g *getter, stage, output string) *T {
 	return &v
 }
 
-// Best returns the model with the largest area under the ROC curve, the first of equals; nil without models.
+// Best returns the model with the largest area under the ROC curve, the first of equals; nil without models. An undefined
+// area is less than any.
 func (d *Document) Best() *Model {
 	var best *Model
 	for i := range d.Models {
-		if best == nil || d.Models[i].Metrics.ROCAUC > best.Metrics.ROCAUC {
+		if best == nil || d.Models[i].Metrics.ROCAUC > best.Metrics.ROCAUC || !best.Metrics.ROCAUC.Defined() && d.Models[i].Metrics.ROCAUC.Defined() {
 			best = &d.Models[i]
 		}
 	}
@@ -332,9 +325,6 @@ func (d *Document) Times() (queued, fetch, compute, store float64) {
 	}
 	return queued, fetch, compute, store
 }
-
-// ErrNoModel says that a run has no model of that name.
-var ErrNoModel = errors.New("the run has no such model")
 
 // Figure formats a metric for people.
 func Figure(f num.Float) string {

@@ -44,23 +44,31 @@ func newRegistry() (*pipeline.Registry, error) {
 	return pipeline.NewRegistry(pipeline.NewCode(hashline.Module, hashline.Sources, hashline.Modules), stages.Kinds()...)
 }
 
-// plain makes text fit for a terminal: what is not printable, escapes among it, becomes visible and harmless.
+// plain makes text fit for one line of a terminal: what is not printable, line ends, escapes and marks that turn the
+// direction of text among it, becomes visible and harmless.
 func plain(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) && r != '\n' }) {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return s
 	}
 	var b strings.Builder
 	for _, r := range s {
 		switch {
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
 		case r == '\t':
 			b.WriteByte(' ')
-		case unicode.IsPrint(r) || r == '\n':
-			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
 		default:
 			fmt.Fprintf(&b, "\\u%04x", r)
 		}
 	}
 	return b.String()
+}
+
+// shellQuote makes text fit to be copied into a command line: nothing in it means anything to a shell.
+func shellQuote(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // safeName makes a file name of a name: what a file system or a shell might take for something else becomes _.
@@ -122,11 +130,10 @@ func (a *app) record(ctx context.Context, store *artifact.Store, id string) (*pi
 	if a.redis == "" {
 		return r, true, nil
 	}
-	client, closeClient, err := a.client(ctx, store)
+	client, err := a.client(ctx, store)
 	if err != nil {
 		return nil, false, err
 	}
-	defer closeClient()
 	now, err := client.Record(ctx, id)
 	if errors.Is(err, tasks.ErrNoRun) {
 		r.Status = pipeline.Interrupted // Redis lost it
@@ -142,18 +149,17 @@ const (
 
 func lockName(id string) string { return "run-" + id }
 
-// client connects to the Redis of the flags.
-func (a *app) client(ctx context.Context, store *artifact.Store) (*tasks.Client, func(), error) {
+// client connects to the Redis of the flags, once; the connection ends with the process.
+func (a *app) client(ctx context.Context, store *artifact.Store) (*tasks.Client, error) {
+	if a.connected != nil {
+		return a.connected, nil
+	}
 	conn, err := tasks.Dial(ctx, a.redis)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	client, err := tasks.NewClient(tasks.Config{Conn: conn, Store: store})
-	if err != nil {
-		_ = conn.Close()
-		return nil, nil, err
-	}
-	return client, func() { _ = conn.Close() }, nil
+	a.connected, err = tasks.NewClient(tasks.Config{Conn: conn, Store: store})
+	return a.connected, err
 }
 
 // writeJSON prints one document.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,7 @@ func (a *app) diffCommand() *cobra.Command {
 		Long: `Diff names what differs between two runs and what followed: rows added, removed and changed, parameters, code, then the
 stages that were computed again and the metrics that moved. Rows are matched by a column that tells them apart in both
 files, else by content, and what is left by position. It exits with 0 whether or not there are differences.`,
-		Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeRuns,
+		Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeRuns(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
 			left, err := a.resolve(ctx, args[0])
@@ -58,7 +59,7 @@ func printDifference(w io.Writer, d *compare.Difference) {
 		for _, s := range d.Stages {
 			what := "its outputs are the same"
 			if len(s.Outputs) > 0 {
-				what = fmt.Sprintf("differs in %v", s.Outputs)
+				what = "differs in " + strings.Join(s.Outputs, ", ")
 			}
 			if s.StatusA != s.StatusB {
 				what = fmt.Sprintf("%s, then %s", orNone(s.StatusA), orNone(s.StatusB))

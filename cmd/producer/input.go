@@ -154,11 +154,39 @@ func (s *source) inspect(missing []string, types map[string]frame.Type) (*csv.Re
 
 // put streams the file into the store.
 func (s *source) put(ctx context.Context, store *artifact.Store) (artifact.Ref, error) {
-	ref, err := store.Put(ctx, newHeadReader(s), artifact.Durable())
+	ref, err := store.Put(ctx, &lineGuard{r: newHeadReader(s), file: s.name}, artifact.Durable())
 	if err != nil {
-		return ref, fmt.Errorf("storing %s: %w", plain(filepath.Base(s.name)), err)
+		return ref, fmt.Errorf("storing %s: %w", filepath.Base(s.name), err)
 	}
 	return ref, nil
+}
+
+// lineGuard stops at a line that no reading of the file can accept, so that a huge one is not stored first. It counts
+// bytes, of which UTF-16 has two where UTF-8 has one; a line between the two limits is left to the reader of the table.
+type lineGuard struct {
+	r       io.Reader
+	file    string
+	line    int // line breaks so far
+	pending int // bytes since the last one
+}
+
+const maxLineBytes = 2*csv.MaxRecordBytes + 4
+
+func (g *lineGuard) Read(p []byte) (int, error) {
+	n, err := g.r.Read(p)
+	b := p[:n]
+	g.line += bytes.Count(b, []byte{'\n'})
+	if at := max(bytes.LastIndexByte(b, '\n'), bytes.LastIndexByte(b, '\r')); at >= 0 {
+		g.pending = n - at - 1
+	} else {
+		g.pending += n
+	}
+	if g.pending > maxLineBytes {
+		e := badFile(g.file, "line %d is longer than %d MB", g.line+1, csv.MaxRecordBytes>>20)
+		e.Line = g.line + 1
+		return 0, e.WithHint("check the line ends of the file")
+	}
+	return n, err
 }
 
 // newHeadReader reads the whole source, its head first.

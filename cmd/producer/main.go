@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -16,6 +17,7 @@ import (
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/tasks"
 )
 
 func main() {
@@ -27,13 +29,14 @@ const exitInterrupted = 130
 
 // app is one invocation: where it reads and writes, and what every command shares.
 type app struct {
+	args     []string
 	in       io.Reader
 	out, err io.Writer
 	signals  <-chan os.Signal
-	stop     context.CancelFunc
 
 	store, redis string // flags
-	exit         int    // exit code of a command that ended without an error of its own
+	connected    *tasks.Client
+	exit         int // exit code of a command that ended without an error of its own
 }
 
 func run(args []string, in io.Reader, out, stderr io.Writer) int {
@@ -42,46 +45,101 @@ func run(args []string, in io.Reader, out, stderr io.Writer) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	a := &app{in: in, out: out, err: stderr, signals: signals, stop: stop}
+	a := &app{args: args, in: in, out: out, err: stderr, signals: signals}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
-		return a.fail(err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return a.exit
 	}
-	return a.exit
+	if a.wantsDocument(root) {
+		d := a.rejected("")
+		d.Error, d.ExitCode = classify(err)
+		if writeJSON(out, d) == nil {
+			return d.ExitCode
+		}
+	}
+	return a.fail(err)
+}
+
+// wantsDocument reports whether a command line that was not understood is that of `submit --json`, which answers with a
+// document whatever happens.
+func (a *app) wantsDocument(root *cobra.Command) bool {
+	c, rest, err := root.Find(a.args)
+	if err != nil || c.Name() != "submit" {
+		return false
+	}
+	text := os.Getenv("HASHLINE_JSON")
+	for _, arg := range rest {
+		if arg == "--" {
+			break
+		}
+		if arg == "--json" {
+			text = "true"
+		} else if v, ok := strings.CutPrefix(arg, "--json="); ok {
+			text = v
+		}
+	}
+	wants, err := strconv.ParseBool(text)
+	return err == nil && wants
+}
+
+// leaveOnSignal ends the process at the first signal: right for commands that only read, and write to standard output.
+func (a *app) leaveOnSignal() {
+	go func() {
+		<-a.signals
+		fmt.Fprintln(a.err, "producer: interrupted")
+		os.Exit(exitInterrupted)
+	}()
+}
+
+// handlesSignals marks commands that say themselves what a signal does.
+const handlesSignals = "signals"
+
+// classify gives an error its class and the exit code of the command.
+func classify(err error) (*pipeline.Error, int) {
+	if errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled) {
+		return &pipeline.Error{Class: pipeline.ClassCanceled, Message: "interrupted"}, exitInterrupted
+	}
+	e := asError(err)
+	return e, pipeline.ExitCode(e.Class)
 }
 
 // fail tells what went wrong in one sentence, what to do next in another, and returns the exit code.
 func (a *app) fail(err error) int {
-	if errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled) {
-		fmt.Fprintln(a.err, "producer: interrupted")
-		return exitInterrupted
-	}
-	e := asError(err)
+	e, code := classify(err)
+	a.tell(e)
+	return code
+}
+
+// tell prints an error and what to do next.
+func (a *app) tell(e *pipeline.Error) {
 	fmt.Fprintln(a.err, "producer: "+sentence(e))
 	if e.Hint != "" {
 		fmt.Fprintln(a.err, "          "+plain(e.Hint))
 	}
-	return pipeline.ExitCode(e.Class)
 }
 
 var errInterrupted = errors.New("interrupted")
 
-// asError classifies an error of a command: what is not known better is a fault of the command line.
+// asError classifies an error of a command: what is not known better is a fault of the program.
 func asError(err error) *pipeline.Error {
-	if e, ok := errors.AsType[*pipeline.Error](err); ok {
+	e := pipeline.AsError(err)
+	if _, ok := errors.AsType[*pipeline.Error](err); ok {
 		return e
 	}
-	e := pipeline.AsError(err)
 	switch {
 	case errors.Is(err, artifact.ErrNotFound) || errors.Is(err, artifact.ErrAmbiguous):
 		e.Class = pipeline.ClassUsage
 		e.Hint = "`producer runs` lists the runs of the store"
+	case errors.Is(err, artifact.ErrUnreachable):
+		e.Hint = "check the place of the store, its permissions and its free space; --store names another"
 	case errors.Is(err, artifact.ErrCorrupt):
 		e.Class = pipeline.ClassStageFailed
+		e.Hint = "submit the same file again: what is damaged is computed again"
 	case e.Class == pipeline.ClassStageFailed:
 		e.Class = pipeline.ClassInternal
 	}
@@ -101,7 +159,7 @@ func sentence(e *pipeline.Error) string {
 		}
 		where += ": "
 	}
-	return plain(where + e.Message)
+	return plain(where + strings.ReplaceAll(e.Message, "\n", "; "))
 }
 
 func usage(format string, args ...any) *pipeline.Error {
@@ -127,12 +185,17 @@ Flags go before the environment, and that before the pipeline file.
 
 Exit codes: 0 ok, 1 the run failed, 2 usage or bad input, 3 Redis or the store cannot be reached, 130 interrupted.`,
 		SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return environment(c.Flags()) },
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			if c.Annotations[handlesSignals] == "" {
+				a.leaveOnSignal()
+			}
+			return environment(c.Flags())
+		},
 	}
 	c.PersistentFlags().StringVar(&a.store, "store", "", "`directory` of the store (default "+defaultStoreText+")")
 	c.PersistentFlags().StringVar(&a.redis, "redis", "", "Redis `URL`: redis://host:port/db, rediss:// or unix:// (default: none, all in this process)")
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return usage("%v", err).WithHint("`producer %s --help` lists the flags", strings.TrimSpace(strings.TrimPrefix(c.CommandPath(), "producer")))
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return flagError("--", err, "`"+c.CommandPath()+" --help` lists the flags")
 	})
 	c.AddCommand(a.submitCommand(), a.runsCommand(), a.showCommand(), a.eventsCommand(), a.getCommand(), a.diffCommand(), a.predictCommand(), a.graphCommand(),
 		a.initCommand(), a.sampleCommand(), a.monitorCommand(), a.versionCommand())
@@ -168,14 +231,38 @@ func wrapArgs(c *cobra.Command) {
 func environment(flags *pflag.FlagSet) error {
 	var failed error
 	flags.VisitAll(func(f *pflag.Flag) {
-		name := "HASHLINE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		v, ok := os.LookupEnv(name)
-		if !ok || v == "" || f.Changed || f.Name == "help" || failed != nil {
+		v := os.Getenv(variable(f.Name))
+		if v == "" || f.Changed || f.Name == "help" || failed != nil {
 			return
 		}
 		if err := flags.Set(f.Name, v); err != nil {
-			failed = usage("%s: %v", name, err)
+			failed = flagError("HASHLINE_", err, "it is an environment variable")
 		}
 	})
 	return failed
+}
+
+// wanted says what a flag of a type takes.
+var wanted = map[string]string{"uint64": "want a whole number that is not negative", "int": "want a whole number", "int64": "want a whole number",
+	"float64": "want a number", "bool": "want true or false", "duration": "want a duration such as 20s"}
+
+// flagError is a complaint of the flag library in our words.
+func flagError(prefix string, err error, hint string) *pipeline.Error {
+	v, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return usage("%v", err).WithHint("%s", hint)
+	}
+	name := prefix + v.GetFlag().Name
+	if prefix != "--" {
+		name = variable(v.GetFlag().Name)
+	}
+	if w := wanted[v.GetFlag().Value.Type()]; w != "" {
+		hint = w
+	}
+	return usage("%s is %.60q", name, v.GetValue()).WithHint("%s", hint)
+}
+
+// variable is the environment variable that stands for a flag.
+func variable(flag string) string {
+	return "HASHLINE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -36,7 +37,7 @@ func renderReport(ctx context.Context, store *artifact.Store, r *pipeline.RunRec
 
 // printSummary shows people what came of a run.
 func printSummary(w io.Writer, d *summary.Document) {
-	fmt.Fprintf(w, "\n%s  %s  %s\n", d.RunID, d.Status, plain(filepath.Base(d.Input.Name)))
+	fmt.Fprintf(w, "\n%s  %s  %s\n", d.RunID, d.Status, plain(d.Input.Name))
 	if d.Input.Rows > 0 {
 		fmt.Fprintf(w, "%d rows, %d columns; target %s", d.Input.Rows, d.Input.Columns, plain(d.Target.Expression))
 		if d.Split.TestRows > 0 {
@@ -64,7 +65,7 @@ func printSummary(w io.Writer, d *summary.Document) {
 		fmt.Fprintf(t, "result\t%s\n", d.ResultDigest)
 	}
 	if d.ReportPath != "" {
-		fmt.Fprintf(t, "report\t%s\n", plain(d.ReportPath))
+		fmt.Fprintf(t, "report\t%s\n", plain(string(d.ReportPath)))
 	}
 	if d.OutDir != nil {
 		fmt.Fprintf(t, "files\t%s\n", plain(*d.OutDir))
@@ -110,6 +111,24 @@ func printModels(w io.Writer, d *summary.Document) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
+}
+
+// makeOut finds out before the work begins whether its results can be written to where they shall go.
+func (s *submission) makeOut() error {
+	if s.outDir == "" {
+		return nil
+	}
+	err := os.MkdirAll(s.outDir, 0o755)
+	if err == nil {
+		var f *os.File
+		if f, err = os.CreateTemp(s.outDir, ".hashline-"); err == nil {
+			err = errors.Join(f.Close(), os.Remove(f.Name()))
+		}
+	}
+	if err != nil {
+		return usage("--out: %v", err).WithHint("choose a directory that can be written to")
+	}
+	return nil
 }
 
 // writeOut writes report, metrics, plots and models to the directory that the user asked for.

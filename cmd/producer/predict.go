@@ -35,8 +35,12 @@ func (a *app) predictCommand() *cobra.Command {
 		Short: "Score raw rows with a model of a run",
 		Long: `Predict reads a table of the kind that the run was trained on, with or without the target, and prints a CSV with the
 predicted label and the probability of every class for each row, in order. It needs little memory, whatever the length of
-the file; - is standard input. The model is the one with the largest ROC AUC unless --model names another.`,
-		Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeRuns,
+the file; - is standard input. The model is the one with the largest ROC AUC unless --model names another.
+
+The file may be of another encoding, delimiter and order of columns than the training data, and may have more columns.
+A class that a spreadsheet would take for a formula gets a ' before it.`,
+		Example: "  producer predict k3f9 new.csv > scores.csv\n  producer predict k3f9 - --model logistic_regression < new.csv",
+		Args:    cobra.ExactArgs(2), ValidArgsFunction: a.completeRuns(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
 			r, err := a.resolve(ctx, args[0])
@@ -52,7 +56,7 @@ the file; - is standard input. The model is the one with the largest ROC AUC unl
 				return err
 			}
 			defer src.close()
-			return tables.Fault(p.stream(ctx, src, a.out))
+			return tables.Fault(p.explain(p.stream(ctx, src, a.out)))
 		},
 	}
 	c.Flags().StringVar(&name, "model", "", "`name` of the model")
@@ -90,15 +94,31 @@ func newPredictor(ctx context.Context, r *resolved, name string) (*predictor, er
 	if err != nil {
 		return nil, err
 	}
-	p := &predictor{known: x.Load.Columns}
+	p := &predictor{}
 	if p.model, err = model.Parse(b); err != nil {
 		return nil, err
 	}
 	if p.recipe, err = feature.ParseRecipe(p.model.Recipe); err != nil {
 		return nil, err
 	}
+	for _, c := range p.recipe.Columns { // the others, the target among them, may hold anything
+		if known := x.Load.Column(c.Name); known != nil {
+			p.known = append(p.known, *known)
+		}
+	}
 	p.missing, err = missingTexts(ctx, r)
 	return p, err
+}
+
+// explain gives an error about a value a hint that fits scoring.
+func (p *predictor) explain(err error) error {
+	e, ok := errors.AsType[*table.InputError](err)
+	if !ok || e.Column == 0 {
+		return err
+	}
+	mended := *e
+	mended.Hint = "the model was trained on values of another type there; mend the value, or leave it empty if it is not known"
+	return &mended
 }
 
 func modelList(d *summary.Document) string {
@@ -128,6 +148,18 @@ func missingTexts(ctx context.Context, r *resolved) ([]string, error) {
 	return p.Missing, err
 }
 
+// cellOf makes a cell of a class that does nothing but show it: no escapes for a terminal, no formula for a spreadsheet.
+func cellOf(class string) string {
+	text := plain(class)
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		return text
+	}
+	if strings.IndexAny(text, "=+-@") == 0 {
+		return "'" + text
+	}
+	return text
+}
+
 // stream scores all rows of a file.
 func (p *predictor) stream(ctx context.Context, src *source, w io.Writer) error {
 	batches, err := table.NewBatches(newHeadReader(src), p.known, table.Options{File: src.name, Missing: p.missing}, predictRows)
@@ -142,8 +174,10 @@ func (p *predictor) stream(ctx context.Context, src *source, w io.Writer) error 
 	buffered := bufio.NewWriterSize(w, 64<<10)
 	out := csv.NewWriter(buffered)
 	header := []string{"label"}
-	for _, c := range p.model.Classes {
-		header = append(header, "probability of "+c)
+	labels := make([]string, len(p.model.Classes))
+	for i, c := range p.model.Classes {
+		labels[i] = cellOf(c)
+		header = append(header, "probability of "+cellOf(c))
 	}
 	if err := out.Write(header); err != nil {
 		return err
@@ -168,7 +202,7 @@ func (p *predictor) stream(ctx context.Context, src *source, w io.Writer) error 
 		row := make([]string, k+1)
 		for i := range f.Rows {
 			shares := proba[i*k : (i+1)*k]
-			row[0] = p.model.Classes[metrics.Label(shares)]
+			row[0] = labels[metrics.Label(shares)]
 			for c, v := range shares {
 				row[c+1] = strconv.FormatFloat(v, 'g', -1, 64)
 			}

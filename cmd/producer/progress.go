@@ -17,6 +17,7 @@ import (
 // for concurrent use.
 type progress struct {
 	w     io.Writer
+	size  func() (width, height int, err error) // of the terminal
 	quiet bool
 	table bool
 	color bool
@@ -35,11 +36,6 @@ type progressStage struct {
 
 func (s *submission) newProgress(plan *pipeline.Plan, id string) *progress {
 	p := &progress{w: s.err, quiet: s.quiet, start: time.Now()}
-	if f, ok := s.err.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
-		_, height, err := term.GetSize(int(f.Fd()))
-		p.table = err == nil && height > len(plan.Stages)+4
-		p.color = os.Getenv("NO_COLOR") == ""
-	}
 	for _, st := range plan.Stages {
 		p.stages = append(p.stages, progressStage{name: st.Name, state: "waiting"})
 	}
@@ -50,6 +46,10 @@ func (s *submission) newProgress(plan *pipeline.Plan, id string) *progress {
 		p.say("no target was given: " + s.document.Target.Expression)
 	}
 	p.say("run " + id)
+	if f, ok := s.err.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+		p.size = func() (int, int, error) { return term.GetSize(int(f.Fd())) }
+		p.table, p.color = true, os.Getenv("NO_COLOR") == ""
+	}
 	return p
 }
 
@@ -157,13 +157,18 @@ func (p *progress) draw() {
 	if !p.table {
 		return
 	}
+	width, height, err := p.size()
+	if err != nil || height < len(p.stages)+2 { // it could not be taken off the screen again
+		p.table = false
+		return
+	}
 	var b strings.Builder
 	for _, s := range p.stages {
 		took := ""
 		if !s.ended.IsZero() && !s.started.IsZero() {
 			took = fmt.Sprintf("%7.3f s", s.ended.Sub(s.started).Seconds())
 		}
-		line := fmt.Sprintf("%s %-32s %-8s %10s  %s", marks[s.state], s.name, s.state, took, short(plain(s.note), 60))
+		line := clip(fmt.Sprintf("%s %-32s %-8s %10s  %s", marks[s.state], s.name, s.state, took, short(plain(s.note), 60)), width-1)
 		if c := colors[s.state]; p.color && c != "" {
 			line = c + line + "\x1b[0m"
 		}
@@ -171,6 +176,19 @@ func (p *progress) draw() {
 	}
 	_, _ = io.WriteString(p.w, b.String())
 	p.drawn, p.last = len(p.stages), time.Now()
+}
+
+// clip cuts a line to columns of a terminal, in which a character of an East Asian script takes two.
+func clip(s string, columns int) string {
+	for i, r := range s {
+		if r >= 0x1100 {
+			columns--
+		}
+		if columns--; columns < 0 {
+			return s[:i]
+		}
+	}
+	return s
 }
 
 func short(s string, n int) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,8 +11,10 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/pipeline"
@@ -24,29 +27,16 @@ func (a *app) runsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "runs", Short: "List the runs of the store, newest first", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			ctx := c.Context()
-			store, err := a.openStore(ctx)
+			if limit < 0 {
+				return usage("--limit is %d", limit).WithHint("want a number of runs, or 0 for all")
+			}
+			store, err := a.openStore(c.Context())
 			if err != nil {
 				return err
 			}
-			ids, err := store.Runs(ctx, limit)
+			rows, err := a.runRows(c.Context(), store, limit)
 			if err != nil {
 				return err
-			}
-			rows := []runRow{}
-			for _, id := range ids {
-				r, _, err := a.record(ctx, store, id)
-				if errors.Is(err, artifact.ErrNotFound) {
-					continue // its submitter died before it began
-				}
-				if errors.Is(err, artifact.ErrCorrupt) {
-					rows = append(rows, runRow{RunID: id, Tags: map[string]string{}, Status: damaged})
-					continue
-				}
-				if err != nil {
-					return err
-				}
-				rows = append(rows, newRunRow(r))
 			}
 			if asJSON {
 				return writeJSON(a.out, map[string]any{"schema": "hashline.runs/1", "runs": rows})
@@ -62,7 +52,7 @@ func (a *app) runsCommand() *cobra.Command {
 				if r.WallS > 0 {
 					wall = fmt.Sprintf("%.3f s", r.WallS)
 				}
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.RunID, r.Status, wall, short(plain(r.Input), 30), short(plain(r.Target), 30), short(plain(r.Name), 20), shortDigest(r.ResultDigest))
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.RunID, r.Status, wall, short(plain(r.Input), 30), short(plain(r.Target), 30), short(plain(r.Name), 20), shortDigest(string(r.ResultDigest)))
 			}
 			return t.Flush()
 		},
@@ -72,8 +62,30 @@ func (a *app) runsCommand() *cobra.Command {
 	return c
 }
 
-// damaged is the status of a run whose record is not what was stored.
+// damaged is the status of a run whose record is not what was stored. It keeps no other run from being listed.
 const damaged = "DAMAGED"
+
+func (a *app) runRows(ctx context.Context, store *artifact.Store, limit int) ([]runRow, error) {
+	ids, err := store.Runs(ctx, limit)
+	if err != nil {
+		return nil, err
+	}
+	rows := []runRow{}
+	for _, id := range ids {
+		r, _, err := a.record(ctx, store, id)
+		switch {
+		case errors.Is(err, artifact.ErrNotFound): // its submitter died before it began
+		case err == nil:
+			rows = append(rows, newRunRow(r))
+		case asError(err).Class == pipeline.ClassUnreachable || ctx.Err() != nil:
+			return nil, err
+		default:
+			fmt.Fprintf(a.err, "producer: run %s cannot be read: %s\n", id, plain(err.Error()))
+			rows = append(rows, runRow{RunID: id, Tags: map[string]string{}, Status: damaged})
+		}
+	}
+	return rows, nil
+}
 
 // runRow is one run of the list.
 type runRow struct {
@@ -82,15 +94,19 @@ type runRow struct {
 	Tags         map[string]string `json:"tags"`
 	Status       string            `json:"status"`
 	Mode         string            `json:"mode"`
-	CreatedAt    time.Time         `json:"created_at"`
+	CreatedAt    *time.Time        `json:"created_at"`
 	WallS        float64           `json:"wall_s"`
 	Input        string            `json:"input"`
 	Target       string            `json:"target"`
-	ResultDigest string            `json:"result_digest"`
+	ResultDigest summary.Text      `json:"result_digest"`
 }
 
 func newRunRow(r *pipeline.RunRecord) runRow {
-	row := runRow{RunID: r.RunID, Name: r.Name, Tags: r.Tags, Status: r.Status, Mode: r.Mode, CreatedAt: r.CreatedAt, ResultDigest: r.ResultDigest}
+	created := r.CreatedAt.UTC()
+	row := runRow{RunID: r.RunID, Name: r.Name, Tags: r.Tags, Status: r.Status, Mode: r.Mode, CreatedAt: &created, ResultDigest: summary.Text(r.ResultDigest)}
+	if row.Tags == nil {
+		row.Tags = map[string]string{}
+	}
 	if !r.FinishedAt.IsZero() {
 		row.WallS = r.FinishedAt.Sub(r.CreatedAt).Seconds()
 	}
@@ -109,7 +125,7 @@ func shortDigest(d string) string {
 func (a *app) showCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "show RUN", Short: "Show one run: models, stages, outputs", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeRuns,
+		Use: "show RUN", Short: "Show one run: models, stages, outputs", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeRuns(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
 			r, err := a.resolve(ctx, args[0])
@@ -120,8 +136,8 @@ func (a *app) showCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := r.store.Run(ctx, d.RunID, reportDocument); err == nil {
-				d.ReportPath = r.store.RunPath(d.RunID, reportDocument)
+			if _, err := r.store.Run(ctx, r.record.RunID, reportDocument); err == nil {
+				d.ReportPath = summary.Text(r.store.RunPath(r.record.RunID, reportDocument))
 			}
 			if asJSON {
 				return writeJSON(a.out, d)
@@ -159,20 +175,44 @@ func (a *app) printStages(d *summary.Document) error {
 	return nil
 }
 
-// completeRuns offers run ids to the shell.
-func (a *app) completeRuns(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	store, err := a.openStore(context.Background())
+// completeRuns offers run ids to the shell, for as many arguments as the command takes runs.
+func (a *app) completeRuns(runs int) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) >= runs {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		if err := environment(c.Flags()); err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		store, err := a.openStore(context.Background())
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		ids, _ := store.Runs(context.Background(), 50)
+		return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+}
+
+// completeOutputs offers runs, then the outputs of the run.
+func (a *app) completeOutputs(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return a.completeRuns(1)(c, args, prefix)
+	}
+	if err := environment(c.Flags()); err != nil || len(args) > 1 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	r, err := a.resolve(context.Background(), args[0])
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	ids, _ := store.Runs(context.Background(), 50)
-	return ids, cobra.ShellCompDirectiveNoFileComp
+	return append([]string{"report", "record"}, outputNames(r.record)...), cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) eventsCommand() *cobra.Command {
 	var follow, asJSON bool
 	c := &cobra.Command{
-		Use: "events RUN", Short: "Print what happened in a run, in order", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeRuns,
+		Use: "events RUN", Short: "Print what happened in a run, in order", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeRuns(1),
+		Annotations: map[string]string{handlesSignals: "yes"},
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
 			r, err := a.resolve(ctx, args[0])
@@ -222,25 +262,17 @@ func eachEvent(b []byte, show func(pipeline.Event) error) error {
 var errCaughtUp = errors.New("caught up")
 
 func (a *app) liveEvents(ctx context.Context, r *resolved, follow bool, show func(pipeline.Event) error) error {
-	client, closeClient, err := a.client(ctx, r.store)
+	ctx, stop := a.interruptible(ctx)
+	defer stop()
+	client, err := a.client(ctx, r.store)
 	if err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
-	defer closeClient()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case <-a.signals:
-			cancel(errInterrupted)
-		case <-ctx.Done():
-		}
-	}()
 	until := time.Now()
 	if !follow {
-		ctx2, stop := context.WithTimeoutCause(ctx, time.Second, errCaughtUp)
-		defer stop()
-		ctx = ctx2
+		short, done := context.WithTimeoutCause(ctx, time.Second, errCaughtUp)
+		defer done()
+		ctx = short
 	}
 	err = client.Watch(ctx, r.record.RunID, "", func(e pipeline.Event) error {
 		if !follow && e.Time.After(until) {
@@ -257,14 +289,14 @@ func (a *app) liveEvents(ctx context.Context, r *resolved, follow bool, show fun
 func (a *app) getCommand() *cobra.Command {
 	var file, format string
 	c := &cobra.Command{
-		Use:   "get RUN OUTPUT",
-		Short: "Print an output of a run, or write it to a file",
+		Use:   "get RUN [OUTPUT]",
+		Short: "Print an output of a run, or write it to a file; without OUTPUT, list the outputs",
 		Long: `Get prints the bytes of an output, checked against their digest. OUTPUT is STAGE/NAME, or NAME alone where only one stage
 has it; "report" is the HTML report and "record" the run's record. Without OUTPUT it lists what there is.`,
 		Example: `  producer get k3f9 train:random_forest/model -o forest.json
   producer get k3f9 plot:random_forest/roc --format png -o roc.png
   producer get k3f9 report -o report.html`,
-		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeRuns,
+		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeOutputs,
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
 			r, err := a.resolve(ctx, args[0])
@@ -279,8 +311,7 @@ has it; "report" is the HTML report and "record" the run's record. Without OUTPU
 				return err
 			}
 			if file == "" || file == "-" {
-				_, err = a.out.Write(b)
-				return err
+				return a.print(b)
 			}
 			if err := os.WriteFile(file, b, 0o644); err != nil {
 				return usage("--output: %v", err)
@@ -312,16 +343,20 @@ func (a *app) output(ctx context.Context, r *resolved, name, format string) ([]b
 	case "report":
 		return a.report(ctx, r)
 	case "record":
-		return r.store.Run(ctx, r.record.RunID, pipeline.RecordDocument)
+		b, err := r.store.Run(ctx, r.record.RunID, pipeline.RecordDocument)
+		if errors.Is(err, artifact.ErrNotFound) { // it is not over
+			return r.record.MarshalIndented()
+		}
+		return b, err
 	}
 	stage, o, err := findOutput(r.record, name)
 	if err != nil {
 		return nil, err
 	}
+	if format != "" && o.MediaType != "image/svg+xml" {
+		return nil, usage("%s/%s is no plot", stage, o.Name).WithHint("leave out --format; its media type is %s", o.MediaType)
+	}
 	if format == "png" {
-		if o.MediaType != "image/svg+xml" {
-			return nil, usage("%s/%s is no plot", stage, o.Name)
-		}
 		return renderPNG(ctx, r.store, r.record, stage, o.Name)
 	}
 	b, err := r.store.ReadAll(ctx, o.Ref)
@@ -344,26 +379,53 @@ func (a *app) report(ctx context.Context, r *resolved) ([]byte, error) {
 	return renderReport(ctx, r.store, r.record, d, x)
 }
 
+// print writes bytes to standard output. A terminal gets text alone, without what it would obey.
+func (a *app) print(b []byte) error {
+	if f, ok := a.out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if !utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0 {
+			return usage("the output is not text, and standard output is a terminal").WithHint("write it to a file with -o FILE")
+		}
+		var lines []byte
+		for line := range bytes.Lines(b) {
+			lines = append(append(lines, plain(strings.TrimRight(string(line), "\r\n"))...), '\n')
+		}
+		b = lines
+	}
+	_, err := a.out.Write(b)
+	return err
+}
+
+func outputNames(r *pipeline.RunRecord) []string {
+	var names []string
+	for _, s := range r.Stages {
+		for _, o := range s.Outputs {
+			names = append(names, s.Name+"/"+o.Name)
+		}
+	}
+	return names
+}
+
 // findOutput finds STAGE/NAME, or NAME where only one stage has it.
 func findOutput(r *pipeline.RunRecord, name string) (string, artifact.Output, error) {
-	var stages []string
-	var found artifact.Output
+	var found []string
+	var stage string
+	var output artifact.Output
 	for _, s := range r.Stages {
 		for _, o := range s.Outputs {
 			if s.Name+"/"+o.Name == name {
 				return s.Name, o, nil
 			}
 			if o.Name == name {
-				stages = append(stages, s.Name)
-				found = o
+				found = append(found, s.Name+"/"+o.Name)
+				stage, output = s.Name, o
 			}
 		}
 	}
-	switch len(stages) {
+	switch len(found) {
 	case 0:
-		return "", found, usage("run %s has no output %.80q", r.RunID, name).WithHint("`producer get %s` lists the outputs", r.RunID)
+		return "", output, usage("run %s has no output %.80q", r.RunID, name).WithHint("it has report, record, %s", strings.Join(outputNames(r), ", "))
 	case 1:
-		return stages[0], found, nil
+		return stage, output, nil
 	}
-	return "", found, usage("%d stages have an output %s", len(stages), name).WithHint("say which: %s/%s", stages[0], name)
+	return "", output, usage("%d stages have an output %s", len(found), name).WithHint("say which: %s", strings.Join(found, ", "))
 }

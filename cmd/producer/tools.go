@@ -160,7 +160,8 @@ func (a *app) sampleCommand() *cobra.Command {
 		Short: "Write the Superstore data, or with --rows a larger file of its shape",
 		Long: `Sample writes the Superstore data that this program carries, 9,994 rows. With --rows it writes a larger, made-up file of
 the same columns and relations, with the blemishes of real files; the same rows and seed give the same file anywhere.`,
-		Args: cobra.NoArgs,
+		Example: "  producer sample -o superstore.csv\n  producer sample --rows 1000000 --seed 7 | producer submit -",
+		Args:    cobra.NoArgs, Annotations: map[string]string{handlesSignals: "yes"},
 		RunE: func(c *cobra.Command, _ []string) error {
 			if licence {
 				_, err := io.WriteString(a.out, sample.Licence())
@@ -173,7 +174,7 @@ the same columns and relations, with the blemishes of real files; the same rows 
 			if err != nil {
 				return err
 			}
-			ctx, stop := (&submission{app: a}).interruptible(c.Context())
+			ctx, stop := a.interruptible(c.Context())
 			defer stop()
 			if c.Flags().Changed("rows") {
 				err = sample.Generate(ctx, w, rows, seed)
@@ -209,7 +210,11 @@ func (a *app) monitorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "monitor --redis URL",
 		Short: "Serve asynq's web monitor for the queue, read-only, on this machine",
-		Args:  cobra.NoArgs,
+		Long: `Monitor serves asynq's web monitor: queues, tasks and workers as they are. It answers on this machine alone, to a
+browser that names it localhost or 127.0.0.1, changes nothing, and ends at Ctrl-C. It prints its address on standard
+output.`,
+		Example: "  producer monitor --redis redis://localhost:6379/0\n  producer monitor --redis redis://localhost:6379/0 --listen 127.0.0.1:0",
+		Args:    cobra.NoArgs, Annotations: map[string]string{handlesSignals: "yes"},
 		RunE: func(c *cobra.Command, _ []string) error {
 			if a.redis == "" {
 				return usage("monitor needs --redis").WithHint("a run without Redis keeps its queue in its own process, where no other can look; `producer show RUN` shows it")

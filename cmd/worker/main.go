@@ -2,12 +2,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -23,17 +26,21 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	if err := command().ExecuteContext(ctx); err != nil {
 		e := pipeline.AsError(err)
-		if e.Class == pipeline.ClassStageFailed { // cobra's own complaints are about the command line
-			e.Class = pipeline.ClassUsage
-		}
-		fmt.Fprintln(os.Stderr, "worker:", e.Message)
+		fmt.Fprintln(os.Stderr, "worker:", plain(e.Message))
 		if e.Hint != "" {
-			fmt.Fprintln(os.Stderr, "        "+e.Hint)
+			fmt.Fprintln(os.Stderr, "        "+plain(e.Hint))
 		}
 		os.Exit(pipeline.ExitCode(e.Class))
 	}
+}
+
+// plain makes what a terminal would obey visible and harmless.
+func plain(s string) string {
+	quoted := strconv.QuoteToGraphic(s)
+	return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(quoted[1 : len(quoted)-1])
 }
 
 // settings are the flags.
@@ -53,21 +60,36 @@ func command() *cobra.Command {
 Any number of workers may share a queue; each needs the same store as the producer.
 
 On SIGTERM or Ctrl-C it takes no more stages, lets those in progress finish for the grace, hands the others over to
-other workers, and exits with 0. Exit codes: 2 usage, 3 Redis or the store cannot be reached.
+other workers, and exits with 0; a second signal ends it at once, and others notice within seconds.
+Exit codes: 2 usage, 3 Redis or the store cannot be reached.
 
-Environment: HASHLINE_REDIS and HASHLINE_STORE stand for the flags of these names.`,
-		Args: cobra.NoArgs, SilenceErrors: true, SilenceUsage: true,
-		RunE: func(c *cobra.Command, _ []string) error { return s.run(c.Context()) },
+Environment: HASHLINE_REDIS, HASHLINE_STORE and HASHLINE_QUEUE stand for the flags of these names, which go before them.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(fmt.Sprintf("worker takes no argument such as %.60q", args[0]), "`worker --help` lists the flags")
+			}
+			return nil
+		},
+		SilenceErrors: true, SilenceUsage: true,
+		Example: `  worker --redis redis://localhost:6379/0 --store /srv/hashline
+  worker --redis redis://localhost:6379/0 --store /srv/hashline --concurrency 1 --log-format json`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s.redis = cmp.Or(s.redis, os.Getenv("HASHLINE_REDIS"))
+			s.store = cmp.Or(s.store, os.Getenv("HASHLINE_STORE"))
+			s.queue = cmp.Or(s.queue, os.Getenv("HASHLINE_QUEUE"))
+			return s.run(c.Context())
+		},
 	}
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err.Error(), "`worker --help` lists the flags") })
 	f := c.Flags()
-	f.StringVar(&s.redis, "redis", os.Getenv("HASHLINE_REDIS"), "Redis `URL`: redis://host:port/db, rediss:// or unix://")
-	f.StringVar(&s.store, "store", os.Getenv("HASHLINE_STORE"), "`directory` of the store, shared with the producer")
-	f.StringVar(&s.queue, "queue", "", "queue to take stages from (default \"hashline\")")
-	f.IntVar(&s.concurrency, "concurrency", runtime.GOMAXPROCS(0), "stages at a time")
-	f.IntVar(&s.cores, "cores", runtime.GOMAXPROCS(0), "goroutines that one stage may keep busy")
-	f.DurationVar(&s.grace, "grace", 20*time.Second, "how long stages may run on after SIGTERM")
-	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
-	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&s.redis, "redis", "", "Redis `URL`: redis://host:port/db, rediss:// or unix://")
+	f.StringVar(&s.store, "store", "", "`directory` of the store, shared with the producer")
+	f.StringVar(&s.queue, "queue", "", "`name` of the queue to take stages from (default \"hashline\")")
+	f.IntVar(&s.concurrency, "concurrency", runtime.GOMAXPROCS(0), "`number` of stages at a time")
+	f.IntVar(&s.cores, "cores", runtime.GOMAXPROCS(0), "`number` of goroutines that one stage may keep busy")
+	f.DurationVar(&s.grace, "grace", 20*time.Second, "`duration` for which stages may run on after SIGTERM")
+	f.StringVar(&s.logFormat, "log-format", "text", "`format` of the log: text or json")
+	f.StringVar(&s.logLevel, "log-level", "info", "`level` of the log: debug, info, warn or error")
 	return c
 }
 
@@ -87,6 +109,10 @@ func (s *settings) run(ctx context.Context) error {
 		return usage("--store is missing", "give the directory of the store that the producer uses")
 	case s.concurrency < 1 || s.concurrency > 1024:
 		return usage(fmt.Sprintf("--concurrency is %d", s.concurrency), "want 1 to 1024")
+	case s.cores < 1 || s.cores > 1024:
+		return usage(fmt.Sprintf("--cores is %d", s.cores), "want 1 to 1024")
+	case s.grace < 0:
+		return usage(fmt.Sprintf("--grace is %v", s.grace), "want a duration such as 20s")
 	}
 	store, err := artifact.Open(ctx, s.store)
 	if err != nil {

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hashline/hashline/ml/csv"
+	"github.com/hashline/hashline/ml/feature"
+	"github.com/hashline/hashline/ml/frame"
+	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/stages"
+	"github.com/hashline/hashline/stages/splitdata"
+	"github.com/hashline/hashline/summary"
+)
+
+// pipelineOptions are the flags that shape the plan.
+type pipelineOptions struct {
+	target           string
+	include, exclude []string
+	types, set       []string
+	missing, models  []string
+	file, split      string
+	seed             uint64
+	testSize         float64
+	changed          func(flag string) bool
+}
+
+func (o *pipelineOptions) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.target, "target", "", "what to predict: a `column`, \"COLUMN > NUMBER\", or \"COLUMN < A | COLUMN < B\"")
+	f.StringArrayVar(&o.include, "include", nil, "use this `column` though its type would leave it out (repeatable)")
+	f.StringArrayVar(&o.exclude, "exclude", nil, "leave this `column` out (repeatable)")
+	f.StringArrayVar(&o.types, "type", nil, "`COLUMN=TYPE`: integer, float, boolean, date, category, text or identifier (repeatable)")
+	f.StringArrayVar(&o.missing, "missing", nil, "a `text` that stands for a missing value, besides the usual ones (repeatable)")
+	f.StringVar(&o.file, "pipeline", "", "pipeline `file` (YAML); `producer init` writes a commented one")
+	f.StringArrayVar(&o.set, "set", nil, "`KEY=VALUE`: a field of the pipeline file, as models.random_forest.trees=200 (repeatable)")
+	f.StringSliceVar(&o.models, "models", nil, "only these `models`, separated by commas")
+	f.Uint64Var(&o.seed, "seed", 42, "`number` that decides the split, the forest and the permutations")
+	f.Float64Var(&o.testSize, "test-size", 0.2, "`share` of the rows to test on")
+	f.StringVar(&o.split, "split", "", "stratified, group:`COLUMN` or time:COLUMN (default stratified)")
+	o.changed = f.Changed
+}
+
+// spec puts the pipeline together: built-in or file, then flags.
+func (s *submission) spec(src *source) (*stages.Spec, *csv.Report, error) {
+	types, err := s.columnTypes()
+	if err != nil {
+		return nil, nil, err
+	}
+	report, err := src.inspect(s.missing, types)
+	if err != nil {
+		return nil, nil, err
+	}
+	names := make([]string, len(report.Columns))
+	for i, c := range report.Columns {
+		names[i] = c.Name
+	}
+	spec, chosen, err := s.base(names)
+	if err != nil {
+		return nil, nil, err
+	}
+	if spec, err = s.apply(spec); err != nil {
+		return nil, nil, err
+	}
+	if s.target != "" {
+		spec.Target, chosen = s.target, "flag"
+	}
+	if spec.Target == "" {
+		return nil, nil, noTarget(src.name, report)
+	}
+	s.document.Target = summary.Target{Expression: spec.Target, ChosenBy: summary.Text(chosen), Classes: []string{}}
+	return spec, report, s.checkColumns(spec, src.name, names)
+}
+
+// base is the pipeline before the flags, and who chose its target.
+func (s *submission) base(columns []string) (*stages.Spec, string, error) {
+	if s.file == "" {
+		spec, err := stages.ForColumns(columns, s.target)
+		return spec, "default", err
+	}
+	b, err := os.ReadFile(s.file)
+	if err != nil {
+		return nil, "", badFile(s.file, "the pipeline file cannot be read: %v", errors.Unwrap(err)).WithHint("`producer init` writes one")
+	}
+	spec, err := stages.ParseSpec(s.file, b)
+	if err != nil {
+		return nil, "", err
+	}
+	if spec.Target == "" && stages.IsSuperstore(columns) {
+		spec.Target = stages.SuperstoreTarget
+		return spec, "default", nil
+	}
+	return spec, "file", nil
+}
+
+func (o *pipelineOptions) columnTypes() (map[string]frame.Type, error) {
+	types := map[string]frame.Type{}
+	for _, t := range o.types {
+		at := strings.LastIndex(t, "=")
+		if at < 1 {
+			return nil, usage("--type %.60q is no COLUMN=TYPE", t)
+		}
+		kind, err := frame.ParseType(t[at+1:])
+		if err != nil {
+			return nil, usage("--type %.60q: %v", t, err)
+		}
+		types[t[:at]] = kind
+	}
+	return types, nil
+}
+
+// apply lets the flags change the pipeline.
+func (o *pipelineOptions) apply(spec *stages.Spec) (*stages.Spec, error) {
+	var err error
+	switch {
+	case o.changed("target") && o.target == "":
+		return nil, usage("--target is empty").WithHint("want a column, or a comparison such as \"Profit > 0\"")
+	case o.changed("models") && len(o.models) == 0:
+		return nil, usage("--models is empty").WithHint("the models are %s", strings.Join(spec.ModelNames(), ", "))
+	}
+	for _, kv := range o.set {
+		k, v, ok := strings.Cut(kv, "=")
+		if !ok || k == "" {
+			return nil, usage("--set %.60q is no KEY=VALUE", kv)
+		}
+		if spec, err = spec.Set(k, v); err != nil {
+			return nil, err
+		}
+	}
+	if len(o.models) > 0 {
+		if err := spec.KeepModels(o.models); err != nil {
+			return nil, err
+		}
+	}
+	if o.changed("seed") {
+		spec.Seed = o.seed
+	}
+	if o.changed("test-size") {
+		spec.Split.TestSize = o.testSize
+	}
+	if o.changed("split") {
+		if spec.Split.Method, spec.Split.Column, err = parseSplit(o.split); err != nil {
+			return nil, err
+		}
+	}
+	spec.Features.Include = append(spec.Features.Include, o.include...)
+	spec.Features.Exclude = append(spec.Features.Exclude, o.exclude...)
+	spec.Missing = append(spec.Missing, o.missing...)
+	for _, t := range o.types {
+		at := strings.LastIndex(t, "=")
+		if spec.Types == nil {
+			spec.Types = map[string]string{}
+		}
+		spec.Types[t[:at]] = t[at+1:]
+	}
+	if len(spec.Features.Columns) > 0 {
+		spec.Features.Columns = slices.DeleteFunc(spec.Features.Columns, func(c string) bool { return slices.Contains(o.exclude, c) })
+	}
+	if err := spec.Check(); err != nil {
+		e := pipeline.AsError(err)
+		e.Class = pipeline.ClassUsage
+		return nil, e
+	}
+	return spec, nil
+}
+
+// parseSplit reads METHOD or METHOD:COLUMN.
+func parseSplit(text string) (method, column string, err error) {
+	method, column, _ = strings.Cut(text, ":")
+	column = strings.Trim(column, `"`)
+	needsColumn := method == splitdata.Group || method == splitdata.Time
+	if !needsColumn && method != splitdata.Stratified || needsColumn != (column != "") {
+		return "", "", usage("--split %.60q is no way to split", text).WithHint("want stratified, group:COLUMN or time:COLUMN")
+	}
+	return method, column, nil
+}
+
+// checkColumns finds names that the file does not have before anything is stored.
+func (s *submission) checkColumns(spec *stages.Spec, file string, columns []string) error {
+	if _, err := feature.ParseTarget(spec.Target, columns); err != nil {
+		if e, ok := errors.AsType[*csv.InputError](err); ok {
+			return &pipeline.Error{Class: pipeline.ClassBadInput, Message: e.Message, File: file, Hint: e.Hint}
+		}
+		return err
+	}
+	lists := map[string][]string{"--include": s.include, "--exclude": s.exclude}
+	if spec.Split.Method != splitdata.Stratified {
+		lists["--split"] = []string{spec.Split.Column}
+	}
+	for flag, names := range lists {
+		for _, n := range names {
+			if !slices.Contains(columns, n) {
+				e := badFile(file, "%s: there is no column %s", flag, csv.Quote(n))
+				if near := feature.Nearest(n, columns); near != "" {
+					return e.WithHint("did you mean %s?", csv.Quote(near))
+				}
+				return e.WithHint("names are exact")
+			}
+		}
+	}
+	return nil
+}
+
+// noTarget lists what could be one and proposes a command.
+func noTarget(file string, r *csv.Report) error {
+	var list []string
+	proposal := ""
+	for _, c := range r.Columns {
+		list = append(list, fmt.Sprintf("%s (%s)", csv.Quote(c.Name), c.Type))
+	}
+	for _, c := range slices.Backward(r.Columns) { // targets often come last
+		if (c.Type == "category" || c.Type == "boolean") && c.Distinct >= 2 && c.Distinct <= feature.MaxDistinct {
+			proposal = c.Name
+			break
+		}
+	}
+	if proposal == "" {
+		for _, c := range slices.Backward(r.Columns) {
+			if c.Type == "float" || c.Type == "integer" {
+				proposal = c.Name + " > 0"
+				break
+			}
+		}
+	}
+	if len(list) > 40 {
+		list = append(list[:40], fmt.Sprintf("and %d more", len(r.Columns)-40))
+	}
+	e := badFile(file, "there is no target; the columns are %s", strings.Join(list, ", "))
+	if proposal != "" {
+		return e.WithHint("for example: producer submit %s --target %s", shellQuote(file), shellQuote(proposal))
+	}
+	return e.WithHint("say what to predict with --target COLUMN")
+}
