@@ -104,7 +104,7 @@ func (f *Features) choice() feature.Choice {
 
 // settings are the fields of a model that its kind knows.
 var settings = map[string][]string{
-	"train_decision_tree":       {"max_depth", "min_samples_leaf", "min_samples_split", "max_bins"},
+	"train_decision_tree":       {"max_depth", "min_samples_leaf", "min_samples_split", "max_bins", "laplace"},
 	"train_golearn_tree":        {"max_depth"},
 	"train_random_forest":       {"trees", "max_depth", "min_samples_leaf", "min_samples_split", "max_features", "max_bins"},
 	"train_logistic_regression": {"c", "max_iter"},
@@ -141,6 +141,7 @@ func (m *ModelSpec) stage(name string) (kind string, params map[string]any, err 
 	set("min_samples_leaf", m.MinSamplesLeaf != nil, m.MinSamplesLeaf)
 	set("min_samples_split", m.MinSamplesSplit != nil, m.MinSamplesSplit)
 	set("max_bins", m.MaxBins != nil, m.MaxBins)
+	set("laplace", m.Laplace != nil, m.Laplace)
 	set("trees", m.Trees != nil, m.Trees)
 	set("max_features", m.MaxFeatures != nil, m.MaxFeatures)
 	set("c", m.C != nil, m.C)

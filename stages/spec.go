@@ -83,6 +83,7 @@ type ModelSpec struct {
 	MinSamplesLeaf  *int     `yaml:"min_samples_leaf,omitempty"`
 	MinSamplesSplit *int     `yaml:"min_samples_split,omitempty"`
 	MaxBins         *int     `yaml:"max_bins,omitempty"`
+	Laplace         *int     `yaml:"laplace,omitempty"`
 	Trees           *int     `yaml:"trees,omitempty"`
 	MaxFeatures     *float64 `yaml:"max_features,omitempty"`
 	C               *float64 `yaml:"c,omitempty"`
@@ -180,7 +181,7 @@ func mismatch(err error, message string) string {
 }
 
 // wholeNumbers are the fields that take one. The YAML library would cut the fraction off without a word.
-var wholeNumbers = []string{"seed", "repeats", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins", "trees", "max_iter"}
+var wholeNumbers = []string{"seed", "repeats", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins", "laplace", "trees", "max_iter"}
 
 func checkWhole(name string, b []byte) error {
 	file, err := parser.ParseBytes(b, 0)
@@ -215,7 +216,7 @@ func (v *wholeVisitor) Visit(n ast.Node) ast.Visitor {
 // fieldNames are those of a pipeline file, for proposals.
 var fieldNames = []string{"target", "seed", "missing", "types", "features", "columns", "include", "exclude", "dates", "days_between", "ratios", "column", "parts", "name", "from", "to",
 	"numerator", "denominator", "split", "method", "test_size", "importance", "repeats", "models", "kind", "engine", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins",
-	"trees", "max_features", "c", "max_iter"}
+	"laplace", "trees", "max_features", "c", "max_iter"}
 
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")

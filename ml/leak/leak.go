@@ -1,29 +1,30 @@
 // Package leak looks at single features: the best one-feature stump, which every model has to beat, and features that
 // tell the target all alone, which may have been recorded after it.
+//
+// Everything is counted by bins and in integers, so the results are equal for any number of cores and any architecture.
 package leak
 
 import (
-	"math"
+	"fmt"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hashline/hashline/ml/frame"
-	"github.com/hashline/hashline/ml/metrics"
 	"github.com/hashline/hashline/ml/num"
-	"github.com/hashline/hashline/ml/tree"
 )
 
 // Threshold is the area under the ROC curve from which on a feature alone is suspicious.
 const Threshold = 0.99
 
-// maxDepth gives trees of at most 8 leaves.
-const maxDepth = 3
-
 // Stump is the best decision by one feature and one cut.
 type Stump struct {
-	Feature  string    `json:"feature"`
-	Accuracy num.Float `json:"accuracy"` // on the test part
-	ROCAUC   num.Float `json:"roc_auc"`  // on the test part
+	Feature string `json:"feature"`
+	// Accuracy is that of the decision on the test part.
+	Accuracy num.Float `json:"accuracy"`
+	// ROCAUC is that of ranking the rows of the test part by the feature: by the number itself, up or down, or by how often
+	// the level of the category had the class. Directions, levels and the end at which missing numbers stand are learned on
+	// the training part. Of two classes it is that of the second, of more the mean over the classes, each ranked for itself.
+	ROCAUC num.Float `json:"roc_auc"`
 }
 
 // Leak is a feature that alone, in a tree of at most 8 leaves on the training part, reaches the Threshold.
@@ -32,46 +33,37 @@ type Leak struct {
 	ROCAUC  num.Float `json:"roc_auc"` // on the training part
 }
 
-// part is a set of rows with their classes.
+// part is one feature of a set of rows, and their classes.
 type part struct {
-	columns []*frame.Column
+	column  *frame.Column
 	y       []int32
+	classes int
 }
 
 // Look finds the stump with the highest accuracy on the training part, judged on the test part, and the possible leaks.
-// Both sets of columns are in the same order. With more than two classes the area is the mean over the classes.
+// Both sets of columns are in the same order and of the kinds that tree.FitTree takes; yTrain and yTest are the classes of
+// the rows, 0 to classes-1. Without features there is no stump.
+//
+// A leak is judged by the area under the ROC curve of a tree for the second of two classes, or by the mean over more
+// classes with a tree for each against the rest. A category is judged on rows that its tree or stump has not seen, half
+// against half: many levels of few rows each would tell the target by chance.
 func Look(train, test []*frame.Column, yTrain, yTest []int32, classes, cores int) (*Stump, []Leak, error) {
-	type finding struct {
-		stump        *tree.Ensemble
-		accuracy, in float64
-		auc          float64
+	if len(train) != len(test) || len(yTrain) == 0 || len(yTest) == 0 || classes < 2 {
+		return nil, nil, fmt.Errorf("%d and %d features, %d and %d rows, %d classes: nothing to look at", len(train), len(test), len(yTrain), len(yTest), classes)
 	}
 	findings := make([]finding, len(train))
 	var g errgroup.Group
 	g.SetLimit(max(1, cores))
 	for i, c := range train {
 		g.Go(func() error {
-			one := part{[]*frame.Column{c}, yTrain}
-			stump, err := tree.FitTree(one.columns, yTrain, classes, tree.Options{MaxDepth: 1, MaxBins: 256})
-			if err != nil {
-				return err
-			}
-			f := finding{stump: stump}
-			if f.accuracy, f.in, err = one.judge(stump, classes); err != nil {
-				return err
-			}
-			f.auc, err = one.alone(classes)
-			findings[i] = f
-			return err
+			findings[i] = part{c, yTrain, classes}.look()
+			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return nil, nil, err
-	}
+	_ = g.Wait()
 	best, leaks := 0, []Leak{}
 	for i, f := range findings {
-		b := findings[best]
-		if f.accuracy > b.accuracy || f.accuracy == b.accuracy && f.in > b.in {
+		if f.betterThan(findings[best]) {
 			best = i
 		}
 		if f.auc >= Threshold {
@@ -81,83 +73,43 @@ func Look(train, test []*frame.Column, yTrain, yTest []int32, classes, cores int
 	if len(findings) == 0 {
 		return nil, leaks, nil
 	}
-	accuracy, auc, err := part{[]*frame.Column{test[best]}, yTest}.judge(findings[best].stump, classes)
-	if err != nil {
-		return nil, nil, err
-	}
-	return &Stump{train[best].Name, num.Float(accuracy), num.Float(auc)}, leaks, nil
+	in, out := part{train[best], yTrain, classes}, part{test[best], yTest, classes}
+	return &Stump{Feature: in.column.Name, Accuracy: num.Float(findings[best].stump.accuracy(out)), ROCAUC: num.Float(in.rankedAUC(out))}, leaks, nil
 }
 
-// judge returns accuracy and area of a model on the rows.
-func (p part) judge(m *tree.Ensemble, classes int) (accuracy, auc float64, err error) {
-	proba, err := m.Predict(p.columns, 1)
-	if err != nil {
-		return 0, 0, err
+// finding is what one feature of the training part shows.
+type finding struct {
+	stump stump
+	hits  int     // rows that a stump of the feature gets right
+	gini  float64 // of the stump, larger is purer
+	auc   float64 // of a tree of at most 8 leaves; NaN where it is not defined
+}
+
+func (f finding) betterThan(g finding) bool {
+	return f.hits > g.hits || f.hits == g.hits && f.gini > g.gini
+}
+
+func (p part) look() finding {
+	s := p.stump()
+	f := finding{stump: s, hits: s.hits, gini: s.gini}
+	if p.column.Type.Numeric() {
+		f.auc = p.numberAlone(s)
+		return f
 	}
-	hits := 0
+	a, b := p.halves()
+	f.hits = a.stump().count(b) + b.stump().count(a)
+	f.auc = categoryAlone(a, b)
+	return f
+}
+
+// halves divides the rows in two by a hash of their number, so that no order of the rows can line up with it.
+func (p part) halves() (a, b part) {
+	var rows [2][]int32
+	var y [2][]int32
 	for i, class := range p.y {
-		if metrics.Label(proba[i*classes:(i+1)*classes]) == class {
-			hits++
-		}
+		h := num.Scramble(uint64(i)) & 1
+		rows[h] = append(rows[h], int32(i))
+		y[h] = append(y[h], class)
 	}
-	return float64(hits) / float64(len(p.y)), meanAUC(proba, p.y, classes), nil
-}
-
-// alone returns the area of a tree of at most 8 leaves on the rows that it was grown on. A category is judged on rows
-// that its tree has not seen: many levels of few rows each would tell the target by chance.
-func (p part) alone(classes int) (float64, error) {
-	o := tree.Options{MaxDepth: maxDepth}
-	if p.columns[0].Type != frame.Category {
-		m, err := tree.FitTree(p.columns, p.y, classes, o)
-		if err != nil {
-			return 0, err
-		}
-		_, auc, err := p.judge(m, classes)
-		return auc, err
-	}
-	sum := 0.0
-	for half := range 2 {
-		grown, judged := p.half(half), p.half(1-half)
-		if len(grown.y) == 0 || len(judged.y) == 0 {
-			return math.NaN(), nil
-		}
-		m, err := tree.FitTree(grown.columns, grown.y, classes, o)
-		if err != nil {
-			return 0, err
-		}
-		_, auc, err := judged.judge(m, classes)
-		if err != nil {
-			return 0, err
-		}
-		sum += float64(auc / 2)
-	}
-	return sum, nil
-}
-
-// half takes every other row.
-func (p part) half(from int) part {
-	var rows, y []int32
-	for i := from; i < len(p.y); i += 2 {
-		rows = append(rows, int32(i))
-		y = append(y, p.y[i])
-	}
-	return part{[]*frame.Column{p.columns[0].Take(rows)}, y}
-}
-
-func meanAUC(proba []float64, y []int32, classes int) float64 {
-	scores := make([]float64, len(y))
-	sum, n := 0.0, 0
-	for c := range classes {
-		if classes == 2 && c == 0 {
-			continue
-		}
-		for i := range scores {
-			scores[i] = proba[i*classes+c]
-		}
-		if a := metrics.AUC(scores, func(i int) bool { return y[i] == int32(c) }); !math.IsNaN(a) {
-			sum += a
-			n++
-		}
-	}
-	return sum / float64(n)
+	return part{p.column.Take(rows[0]), y[0], p.classes}, part{p.column.Take(rows[1]), y[1], p.classes}
 }

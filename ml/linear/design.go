@@ -52,27 +52,37 @@ func newTerm(c *frame.Column) term {
 		t.Levels = frequentLevels(c)
 		return t
 	}
-	largest := 0.0
+	values := make([]float64, 0, len(c.Num))
+	largest, constant := 0.0, true
 	for _, v := range c.Num {
-		if math.Abs(v) > largest {
-			largest = math.Abs(v)
+		if v == v {
+			v = max(-math.MaxFloat64, min(math.MaxFloat64, v))
+			values = append(values, v)
+			largest = max(largest, math.Abs(v))
+			constant = constant && v == values[0]
 		}
 	}
-	t.Unit = 1
+	t.Absent = len(values) < len(c.Num)
+	t.Unit, t.Scale = 1, 1
 	if largest > 0 {
 		_, e := math.Frexp(largest)
 		t.Unit = math.Ldexp(1, max(min(e, 1023), -1021))
 	}
-	values := make([]float64, 0, len(c.Num))
-	for _, v := range c.Num {
-		if v == v {
-			values = append(values, v/t.Unit)
-		}
+	if len(values) > 0 {
+		t.standardise(values, constant)
 	}
-	t.Absent = len(values) < len(c.Num)
-	t.Scale = 1
-	if len(values) == 0 {
-		return t
+	return t
+}
+
+// standardise learns mean and scale of values, which it overwrites. A constant has no scale of its own, though the
+// rounding of its mean would give it one.
+func (t *term) standardise(values []float64, constant bool) {
+	for i := range values {
+		values[i] /= t.Unit
+	}
+	if constant {
+		t.Mean = values[0]
+		return
 	}
 	t.Mean = num.Sum(values) / float64(len(values))
 	for i, v := range values {
@@ -82,7 +92,6 @@ func newTerm(c *frame.Column) term {
 	if sd := math.Sqrt(num.Sum(values) / float64(len(values))); sd > 0 {
 		t.Scale = sd
 	}
-	return t
 }
 
 // frequentLevels returns the levels with a weight of their own.
@@ -228,33 +237,36 @@ func (m *design) addGradient(r int, g float64, gradient []float64) {
 }
 
 // addHessian adds h times the outer product of row r with itself to the lower triangle of a params x params matrix.
-// Weights of later categories have larger indices, so row index >= column index throughout.
-func (m *design) addHessian(r int, h float64, hessian []float64) {
+// Weights of later categories have larger indices, so row index >= column index throughout. scratch has d+1 elements.
+func (m *design) addHessian(r int, h float64, hessian, scratch []float64) {
 	p := m.params
 	x := m.x[r*m.d : (r+1)*m.d]
+	hx := scratch[:len(x)+1] // h times the numbers and the intercept's 1
 	for j, v := range x {
-		hv := float64(h * v)
+		hx[j] = float64(h * v)
+	}
+	hx[len(x)] = h
+	for j, hv := range hx[:len(x)] {
 		row := hessian[j*p : j*p+j+1]
-		for k := range row {
-			row[k] += float64(hv * x[k])
+		for k, v := range x[:len(row)] {
+			row[k] += float64(hv * v)
 		}
 	}
-	row := hessian[m.d*p : m.d*p+m.d+1]
-	for k, v := range x {
-		row[k] += float64(h * v)
-	}
-	row[m.d] += h
+	addTo(hessian[m.d*p:m.d*p+len(hx)], hx)
 	cats := m.c[r*m.cats : (r+1)*m.cats]
 	for i, c := range cats {
 		row := hessian[int(c)*p : int(c)*p+int(c)+1]
-		numbers := row[:len(x)]
-		for k, v := range x {
-			numbers[k] += float64(h * v)
-		}
-		row[m.d] += h
+		addTo(row[:len(hx)], hx)
 		for _, other := range cats[:i+1] {
 			row[other] += h
 		}
+	}
+}
+
+func addTo(to, from []float64) {
+	to = to[:len(from)]
+	for k, v := range from {
+		to[k] += v
 	}
 }
 

@@ -45,7 +45,7 @@ type problem struct {
 // columns are the features: numbers and categories, each with n rows. y holds the classes of the rows, 0 to classes-1.
 // Nothing is changed or kept of either.
 func Fit(columns []*frame.Column, y []int32, classes int, o Options) (*Model, error) {
-	if len(columns) == 0 || len(y) == 0 || classes < 2 {
+	if len(columns) == 0 || len(y) == 0 || classes < 2 || classes > maxClasses {
 		return nil, fmt.Errorf("%d features, %d rows, %d classes: nothing to learn", len(columns), len(y), classes)
 	}
 	terms := make([]term, len(columns))
@@ -110,6 +110,7 @@ type sums struct {
 	loss     float64
 	gradient []float64 // k x params
 	hessian  []float64 // lower triangles of the k(k+1)/2 blocks; nil unless asked for
+	scratch  []float64
 }
 
 // pass goes over all rows in chunks that depend on their number alone, and adds the chunks in order.
@@ -127,17 +128,11 @@ func (p *problem) pass(w []float64, gradient, hessian bool) sums {
 	total := parts[0]
 	for _, s := range parts[1:] {
 		total.loss += s.loss
-		add(total.gradient, s.gradient)
-		add(total.hessian, s.hessian)
+		addTo(total.gradient, s.gradient)
+		addTo(total.hessian, s.hessian)
 	}
 	p.penalise(w, &total)
 	return total
-}
-
-func add(to, from []float64) {
-	for i, v := range from {
-		to[i] += v
-	}
 }
 
 func (p *problem) chunk(w []float64, from, to int, gradient, hessian bool) sums {
@@ -147,6 +142,7 @@ func (p *problem) chunk(w []float64, from, to int, gradient, hessian bool) sums 
 	}
 	if hessian {
 		s.hessian = make([]float64, p.k*(p.k+1)/2*p.params*p.params)
+		s.scratch = make([]float64, p.d+1)
 	}
 	scores := make([]float64, p.k)
 	for r := from; r < to; r++ {
@@ -164,15 +160,15 @@ func (p *problem) chunk(w []float64, from, to int, gradient, hessian bool) sums 
 
 func (p *problem) binaryRow(r int, score float64, s *sums) {
 	target := float64(p.y[r])
+	prob, loss := num.Logistic(score)
 	// log(1+e^s) - y s, written so that neither overflows nor cancels.
-	s.loss += num.LogOnePlusExp(score) - float64(target*score)
+	s.loss += loss - float64(target*score)
 	if s.gradient == nil {
 		return
 	}
-	prob := num.Sigmoid(score)
 	p.addGradient(r, prob-target, s.gradient)
 	if s.hessian != nil {
-		p.addHessian(r, float64(prob*(1-prob)), s.hessian)
+		p.addHessian(r, float64(prob*(1-prob)), s.hessian, s.scratch)
 	}
 }
 
@@ -198,7 +194,7 @@ func (p *problem) manyRow(r int, scores []float64, s *sums) {
 			if a == b {
 				h = float64(pa * (1 - pa))
 			}
-			p.addHessian(r, h, s.hessian[at:at+block])
+			p.addHessian(r, h, s.hessian[at:at+block], s.scratch)
 			at += block
 		}
 	}
@@ -245,31 +241,36 @@ func (p *problem) newton(o Options) solution {
 			s.converged = true
 			break
 		}
-		next, ok := p.search(s.w, step, now.loss, decrease)
+		next, after, ok := p.search(s.w, step, now.loss, decrease, true)
 		if !ok {
 			s.converged = true // no representable progress is left
 			break
 		}
-		s.w = next
+		s.w, now = next, after
 		s.iterations++
-		now = p.pass(s.w, true, true)
 	}
 	s.objective = float64(now.loss * p.c)
 	return s
 }
 
-// search halves the step until the objective falls by a fair part of what its slope promises (Armijo).
-func (p *problem) search(w, step []float64, loss, decrease float64) ([]float64, bool) {
+// search halves the step until the objective falls by a fair part of what its slope promises (Armijo). It returns the
+// point and the sums there, with the Hessian if asked for. The whole step is nearly always taken, so its sums are made at
+// once.
+func (p *problem) search(w, step []float64, loss, decrease float64, hessian bool) ([]float64, sums, bool) {
 	next := make([]float64, len(w))
 	for t := 1.0; t > 1e-10; t /= 2 {
 		for i := range w {
 			next[i] = w[i] - float64(t*step[i])
 		}
-		if p.pass(next, false, false).loss <= loss-float64(float64(1e-4*t)*decrease) {
-			return next, true
+		s := p.pass(next, t == 1, t == 1 && hessian)
+		if s.loss <= loss-float64(float64(1e-4*t)*decrease) {
+			if t < 1 {
+				s = p.pass(next, true, hessian)
+			}
+			return next, s, true
 		}
 	}
-	return nil, false
+	return nil, sums{}, false
 }
 
 // newtonStep solves Hessian x step = gradient.

@@ -28,13 +28,12 @@ func (p *problem) lbfgs(o Options) solution {
 			s.converged = true
 			break
 		}
-		next, ok := p.search(s.w, direction, now.loss, decrease)
+		next, after, ok := p.search(s.w, direction, now.loss, decrease, false)
 		if !ok {
 			s.converged = true
 			break
 		}
 		s.iterations++
-		after := p.pass(next, true, false)
 		step, change := minus(next, s.w), minus(after.gradient, now.gradient)
 		if dot(step, change) > 0 { // else the memory would lose its positive curvature
 			steps, changes = append(steps, step), append(changes, change)

@@ -183,8 +183,19 @@ func (m *Model) UnmarshalJSON(b []byte) error {
 		}
 	}
 	m.d, m.params = place(m.Terms)
-	if m.Classes < 2 || len(m.Terms) == 0 || len(m.Weights) != m.functions()*m.params {
+	if m.Classes < 2 || m.Classes > maxClasses || len(m.Terms) == 0 || len(m.Weights) != m.functions()*m.params {
 		return errors.New("linear model: the number of weights does not fit its features")
+	}
+	for _, w := range m.Weights {
+		if math.Abs(w) > maxWeight { // sums of products with clipped numbers stay finite below
+			return errors.New("linear model: a weight is too large")
+		}
 	}
 	return nil
 }
+
+// Limits of a model.
+const (
+	maxClasses = 1 << 10
+	maxWeight  = 1e200
+)

@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"math"
-	"slices"
 
 	"github.com/hashline/hashline/ml/num"
 )
@@ -64,7 +63,7 @@ func (s ranking) add(score float64, positive bool) ranking {
 	return append(s, key)
 }
 
-func (s ranking) sort() { slices.Sort(s) }
+func (s ranking) sort() { num.SortUint64s(s) }
 
 func (s ranking) score(i int) float64 { return math.Float64frombits(s[i] >> 1) }
 

@@ -79,6 +79,11 @@ func Evaluate(proba []float64, y []int32, classes []string) (*Evaluation, *Curve
 	if n == 0 || k < 2 || len(proba) != n*k {
 		return nil, nil, fmt.Errorf("%d probabilities for %d rows of %d classes", len(proba), n, k)
 	}
+	for _, class := range y {
+		if class < 0 || int(class) >= k {
+			return nil, nil, errors.New("a class is out of range")
+		}
+	}
 	for _, p := range proba {
 		if !(p >= 0 && p <= 1) {
 			return nil, nil, errors.New("a probability is not between 0 and 1")

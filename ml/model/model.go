@@ -69,6 +69,9 @@ func Parse(b []byte) (*Model, error) {
 	} else {
 		classes = m.Linear.Classes
 	}
+	if len(m.Columns) == 0 {
+		return nil, errors.New("model: it names no features")
+	}
 	if classes != len(m.Classes) {
 		return nil, fmt.Errorf("model: an estimator of %d classes, want %d", classes, len(m.Classes))
 	}

@@ -49,6 +49,9 @@ func expReduced(hi, lo float64, k int) float64 {
 	p = p1 + float64(t*p)
 	c := r - float64(t*p)
 	y := 1 - ((lo - float64(r*c)/(2-c)) - hi)
+	if -1022 < k && k < 1023 { // 2**k is a normal number, and y is near 1
+		return y * math.Float64frombits(uint64(k+1023)<<52)
+	}
 	return math.Ldexp(y, k)
 }
 
@@ -119,12 +122,14 @@ func Sigmoid(x float64) float64 {
 	return e / (1 + e)
 }
 
-// LogOnePlusExp returns log(1+e**x), without overflow.
-func LogOnePlusExp(x float64) float64 {
-	if x > 0 {
-		return x + Log1p(Exp(-x))
+// Logistic returns Sigmoid(x) and log(1+e**x), without overflow.
+func Logistic(x float64) (sigmoid, logOnePlusExp float64) {
+	if x >= 0 {
+		e := Exp(-x)
+		return 1 / (1 + e), x + Log1p(e)
 	}
-	return Log1p(Exp(x))
+	e := Exp(x)
+	return e / (1 + e), Log1p(e)
 }
 
 // Softmax replaces the scores by e**score divided by their sum, without overflow, and returns the logarithm of the sum

@@ -47,8 +47,11 @@ func count(share float64, n int) (int, error) {
 	return c, nil
 }
 
-// Stratified gives every class its share of the test part, exactly: the counts are those of largest remainders. A class
-// of two rows or more has one in each part at least; the only row of a class goes to the training part.
+// Stratified gives every class its share of the test part, exactly: the counts are those of largest remainders, the first
+// of equal classes before the others. A class of two rows or more has one in each part at least; the only row of a class
+// goes to the training part. The test part has its size to the row, unless there are too many classes of few rows.
+//
+// y holds the classes of the rows, 0 to classes-1, and keys the numbers by which they are ranked, as Keys gives them.
 func Stratified(y []int32, classes int, keys []uint64, share float64) (Parts, error) {
 	want, err := count(share, len(y))
 	if err != nil {
@@ -58,39 +61,57 @@ func Stratified(y []int32, classes int, keys []uint64, share float64) (Parts, er
 	for i, c := range y {
 		members[c] = append(members[c], int32(i))
 	}
-	quota := quotas(members, want, len(y))
-	test := make([]bool, len(y))
+	sizes := make([]int, classes)
 	for c, rows := range members {
+		sizes[c] = len(rows)
+	}
+	test := make([]bool, len(y))
+	for c, quota := range quotas(sizes, want, len(y)) {
+		rows := members[c]
 		slices.SortFunc(rows, func(a, b int32) int { return cmp.Or(cmp.Compare(keys[a], keys[b]), cmp.Compare(a, b)) })
-		for _, r := range rows[:quota[c]] {
+		for _, r := range rows[:quota] {
 			test[r] = true
 		}
 	}
 	return parts(test), nil
 }
 
-// quotas shares the test rows among the classes in proportion to their sizes, by largest remainders.
-func quotas(members [][]int32, want, n int) []int {
-	quota := make([]int, len(members))
-	type rest struct{ class, remainder int }
-	var rests []rest
+// quotas shares the test rows among the classes in proportion to their sizes: the whole parts first, then, until all are
+// given or each class has all but one of its rows, one to the class that is furthest below its share.
+func quotas(sizes []int, want, n int) []int {
+	quota := make([]int, len(sizes))
 	given := 0
-	for c, rows := range members {
-		exact := len(rows) * want
-		quota[c] = exact / n
-		given += quota[c]
-		rests = append(rests, rest{c, exact % n})
+	for c, size := range sizes {
+		if size >= 2 {
+			quota[c] = max(1, min(int(int64(size)*int64(want)/int64(n)), size-1))
+			given += quota[c]
+		}
 	}
-	slices.SortStableFunc(rests, func(a, b rest) int { return cmp.Compare(b.remainder, a.remainder) })
-	for i := 0; given < want; i, given = i+1, given+1 {
-		quota[rests[i%len(rests)].class]++
-	}
-	for c, rows := range members {
-		switch {
-		case len(rows) < 2:
-			quota[c] = 0
-		default:
-			quota[c] = max(1, min(quota[c], len(rows)-1))
+	// lacking is n times the part of a row by which a class is below its share.
+	lacking := func(c int) int { return sizes[c]*want - quota[c]*n }
+	for given != want {
+		best := -1
+		for c, size := range sizes {
+			switch {
+			case given < want && quota[c] < size-1:
+				if best < 0 || lacking(c) > lacking(best) {
+					best = c
+				}
+			case given > want && quota[c] > 1:
+				if best < 0 || lacking(c) < lacking(best) {
+					best = c
+				}
+			}
+		}
+		if best < 0 {
+			break
+		}
+		if given < want {
+			quota[best]++
+			given++
+		} else {
+			quota[best]--
+			given--
 		}
 	}
 	return quota

@@ -3,6 +3,7 @@ package tree
 import (
 	"cmp"
 	"math"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -71,7 +72,8 @@ func (b *binner) feature(c *frame.Column) feature {
 	return f
 }
 
-// edges returns at most maxBins-1 ascending cut points, each strictly between or at values.
+// edges returns at most maxBins-1 ascending cut points, each strictly between or at values. Infinite values count as the
+// largest finite ones.
 func edges(v []float64, maxBins int) []float64 {
 	n := min(len(v), sampled)
 	sorted := make([]float64, 0, n)
@@ -80,11 +82,11 @@ func edges(v []float64, maxBins int) []float64 {
 		if len(v) > sampled {
 			x = v[int(int64(i)*int64(len(v))/sampled)]
 		}
-		if !math.IsNaN(x) {
-			sorted = append(sorted, x+0) // -0 becomes 0
+		if x == x {
+			sorted = append(sorted, max(-math.MaxFloat64, min(math.MaxFloat64, x+0))) // -0 becomes 0
 		}
 	}
-	slices.Sort(sorted)
+	num.SortFloats(sorted, nil)
 	distinct := 0
 	for i := range sorted {
 		if i == 0 || sorted[i] != sorted[i-1] {
@@ -94,6 +96,11 @@ func edges(v []float64, maxBins int) []float64 {
 	if distinct <= 1 {
 		return nil
 	}
+	return cuts(sorted, distinct, maxBins)
+}
+
+// cuts places the cut points between sorted values, a bin for each distinct value where they are few.
+func cuts(sorted []float64, distinct, maxBins int) []float64 {
 	cuts := make([]float64, 0, min(distinct, maxBins)-1)
 	inBin, left := 0, len(sorted)
 	for i := 1; i < len(sorted) && len(cuts) < maxBins-1; i++ {
@@ -254,10 +261,11 @@ func principalAxis(counts []int64, shares, prior []float64) []float64 {
 // encode writes the codes of a column, one for each row. T must hold bins()+1 codes.
 func encode[T uint8 | uint16](f *feature, c *frame.Column, missing T, codes []T) {
 	if f.Type.Numeric() {
+		cuts := newCutter(f.Edges)
 		for i, v := range c.Num {
 			codes[i] = missing
 			if v == v {
-				codes[i] = T(search(f.Edges, v))
+				codes[i] = T(cuts.code(v))
 			}
 		}
 		return
@@ -277,17 +285,33 @@ func encode[T uint8 | uint16](f *feature, c *frame.Column, missing T, codes []T)
 	}
 }
 
-// search returns the index of the first edge that is not below v, without branches that depend on the data.
-func search(edges []float64, v float64) int {
-	lo, n := 0, len(edges)
+// cutter finds the codes of numbers: the index of the first edge that is not below a number. Edges are kept as integers
+// that order like them, so that the search is arithmetic and the data cannot mislead the branch prediction.
+type cutter []uint64
+
+func newCutter(edges []float64) cutter {
+	k := make(cutter, len(edges))
+	for i, e := range edges {
+		k[i] = ordered(e)
+	}
+	return k
+}
+
+// ordered maps a number to an integer that orders like it, 0 and -0 to the same.
+func ordered(v float64) uint64 {
+	b := math.Float64bits(v + 0)
+	return b ^ (uint64(int64(b)>>63) | 1<<63)
+}
+
+// code returns the code of v, which is not NaN.
+func (k cutter) code(v float64) int {
+	key := ordered(v)
+	lo, n := 0, len(k)
 	for n > 0 {
-		half := n / 2
-		if edges[lo+half] < v {
-			lo += half + 1
-			n -= half + 1
-		} else {
-			n = half
-		}
+		half := (n + 1) >> 1
+		_, below := bits.Sub64(k[lo+half-1], key, 0)
+		lo += half & -int(below)
+		n = n - half
 	}
 	return lo
 }

@@ -22,7 +22,7 @@ const foreignLimit = 1e300
 // a slice for each: categories as ranks of their levels by target share, missing values as a number below all others. The
 // class shares of the leaves are those of the training rows. Its other arguments are those of FitTree.
 func FitForeign(columns []*frame.Column, y []int32, classes int, learn func(features [][]float64) (*Foreign, error)) (*Ensemble, error) {
-	o := Options{MaxBins: maxBinCount - 1}
+	o := Options{MaxBins: MaxBins - 1}
 	if err := check(columns, y, classes, &o); err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (m *Ensemble) edgesOf(n *Foreign) error {
 		if at, found := slices.BinarySearch(f.Edges, edge); !found {
 			f.Edges = slices.Insert(f.Edges, at, edge)
 		}
-		if len(f.Edges) > maxBinCount {
+		if len(f.Edges) > MaxBins {
 			return errors.New("a foreign tree has too many thresholds on one feature")
 		}
 	}
@@ -153,7 +153,7 @@ func (m *Ensemble) fillShares(columns []*frame.Column, y []int32) error {
 	}
 	for i := range nodes {
 		if c := counts[i*m.classes : (i+1)*m.classes]; slices.Max(c) > 0 {
-			copy(m.value[i*(m.classes-1):], shares(c))
+			copy(m.value[i*(m.classes-1):], shares(c, 0))
 		}
 	}
 	return nil

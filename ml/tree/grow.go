@@ -60,6 +60,7 @@ type split struct {
 type histogram struct {
 	words   []uint64
 	touched []uint64 // one bit for each bin, kept for small nodes
+	lanes   [4][lane]uint64
 	left    []uint64
 	right   []uint64
 }
@@ -86,25 +87,26 @@ func newGrower[T uint8 | uint16](d *data[T], histograms int) *grower[T] {
 
 // start takes the rows of a tree: weights[i] copies of row i.
 func (g *grower[T]) start(y []int32, weights []uint16) {
-	g.rows, g.packed, g.nodes, g.arena = g.rows[:0], g.packed[:0], g.nodes[:0], g.arena[:0]
+	g.nodes, g.arena = g.nodes[:0], g.arena[:0]
+	if g.rowTemp == nil {
+		g.rowTemp, g.pckTemp = make([]int32, len(y)), make([]uint64, len(y))
+		g.rows, g.packed = make([]int32, len(y)), make([]uint64, len(y))
+	}
+	rows, packed := g.rows[:len(y)], g.packed[:len(y)]
+	n := 0
 	for i, class := range y {
 		w := uint64(1)
 		if weights != nil {
-			if w = uint64(weights[i]); w == 0 {
-				continue
-			}
+			w = uint64(weights[i])
 		}
 		p := w | uint64(class)<<32
 		if g.classes == 2 {
 			p = w | w*uint64(class)<<32
 		}
-		g.rows = append(g.rows, int32(i))
-		g.packed = append(g.packed, p)
+		rows[n], packed[n] = int32(i), p
+		n += int((w + math.MaxUint16) >> 16) // a row without copies is written over
 	}
-	if cap(g.rowTemp) < len(g.rows) {
-		g.rowTemp = make([]int32, len(g.rows))
-		g.pckTemp = make([]uint64, len(g.rows))
-	}
+	g.rows, g.packed = rows[:n], packed[:n]
 }
 
 // grow builds the tree over the rows given to start.
@@ -247,37 +249,73 @@ func parentScore(counts []uint32, total uint64) float64 {
 	for _, c := range counts {
 		squares += uint64(c) * uint64(c)
 	}
-	// A split that gains nothing but rounding is none.
-	return float64(squares)/float64(total) + 1e-9
+	score := float64(squares) / float64(total)
+	return score + max(1e-9, float64(score*0x1p-50)) // a split that gains nothing but rounding is none
 }
 
 // feature counts one column of the node and returns its best cut, and whether the column varies at all.
 func (g *grower[T]) feature(h *histogram, f, from, to int, counts []uint32, total uint64, column []T) (split, bool) {
 	bins := g.bins[f]
 	rows, packed := g.rows[from:to], g.packed[from:to]
-	packed = packed[:len(rows)]
-	small := len(rows) < bins
-	var s split
-	var varies bool
 	switch {
+	case g.classes > 2 && len(rows) < bins:
+		fillManyTouched(h, g.classes, rows, packed, column)
+		return g.scanManyTouched(h, f, bins, counts, total)
 	case g.classes > 2:
-		g.fillMany(h, rows, packed, column)
-		s, varies = g.scanMany(h, f, bins, counts, total)
-	case small:
-		for i, r := range rows {
-			b := column[r]
-			h.words[b] += packed[i]
-			h.touched[b>>6] |= 1 << (b & 63)
-		}
-		s, varies = g.scanTouched(h, f, bins, counts, total)
+		fillMany(h, g.classes, rows, packed, column)
+		return g.scanMany(h, f, bins, counts, total)
+	case bins < lane && len(rows) >= 4*bins:
+		fillLanes(h, bins, rows, packed, column)
+	case len(rows) < bins:
+		fillTouched(h, rows, packed, column)
+		return g.scanTouched(h, f, bins, counts, total)
 	default:
-		words := h.words
-		for i, r := range rows {
-			words[column[r]] += packed[i]
-		}
-		s, varies = g.scan(h, f, bins, counts, total)
+		fill(h, rows, packed, column)
 	}
-	return s, varies
+	return g.scan(h, f, bins, counts, total)
+}
+
+func fill[T uint8 | uint16](h *histogram, rows []int32, packed []uint64, column []T) {
+	words, packed := h.words, packed[:len(rows)]
+	for i, r := range rows {
+		words[column[r]] += packed[i]
+	}
+}
+
+// fillTouched also notes which bins it used.
+func fillTouched[T uint8 | uint16](h *histogram, rows []int32, packed []uint64, column []T) {
+	words, touched, packed := h.words, h.touched, packed[:len(rows)]
+	for i, r := range rows {
+		b := column[r]
+		words[b] += packed[i]
+		touched[b>>6] |= 1 << (b & 63)
+	}
+}
+
+// lane is the number of codes of a column that is counted in four histograms at once. Where there are few bins, one row
+// often falls into the bin of the row before, and a single histogram would wait for its own last sum.
+const lane = 64
+
+func fillLanes[T uint8 | uint16](h *histogram, bins int, rows []int32, packed []uint64, column []T) {
+	l := &h.lanes
+	packed = packed[:len(rows)]
+	i := 0
+	for ; i+4 <= len(rows); i += 4 {
+		r, p := rows[i:i+4:i+4], packed[i:i+4:i+4]
+		l[0][column[r[0]]&(lane-1)] += p[0]
+		l[1][column[r[1]]&(lane-1)] += p[1]
+		l[2][column[r[2]]&(lane-1)] += p[2]
+		l[3][column[r[3]]&(lane-1)] += p[3]
+	}
+	for ; i < len(rows); i++ {
+		l[0][column[rows[i]]&(lane-1)] += packed[i]
+	}
+	for b := range h.words[:bins+1] {
+		h.words[b] = l[0][b&(lane-1)] + l[1][b&(lane-1)] + l[2][b&(lane-1)] + l[3][b&(lane-1)]
+	}
+	for b := range bins + 1 {
+		l[0][b], l[1][b], l[2][b], l[3][b] = 0, 0, 0, 0
+	}
 }
 
 // scanner walks the bins of a histogram in order and keeps the best cut, once with the missing values on the right and
@@ -361,68 +399,108 @@ func (g *grower[T]) scanTouched(h *histogram, f, bins int, counts []uint32, tota
 	return s.best, varies || (present > 0 && present < s.total)
 }
 
-func (g *grower[T]) fillMany(h *histogram, rows []int32, packed []uint64, column []T) {
-	k := g.classes
+func fillMany[T uint8 | uint16](h *histogram, classes int, rows []int32, packed []uint64, column []T) {
+	packed = packed[:len(rows)]
 	for i, r := range rows {
-		h.words[int(column[r])*k+int(packed[i]>>32)] += packed[i] & 0xffffffff
+		h.words[int(column[r])*classes+int(packed[i]>>32)] += packed[i] & 0xffffffff
 	}
 }
 
-// scanMany is scan for more than two classes.
-func (g *grower[T]) scanMany(h *histogram, f, bins int, counts []uint32, total uint64) (split, bool) {
+func fillManyTouched[T uint8 | uint16](h *histogram, classes int, rows []int32, packed []uint64, column []T) {
+	packed = packed[:len(rows)]
+	for i, r := range rows {
+		b := column[r]
+		h.words[int(b)*classes+int(packed[i]>>32)] += packed[i] & 0xffffffff
+		h.touched[b>>6] |= 1 << (b & 63)
+	}
+}
+
+// manyScanner is scanner for more than two classes.
+type manyScanner struct {
+	best    split
+	h       *histogram
+	counts  []uint32
+	missing []uint64
+	absent  uint64 // rows of missing
+	left    uint64
+	total   uint64
+	minLeaf uint64
+	used    int
+}
+
+func (g *grower[T]) newManyScanner(h *histogram, f, bins int, counts []uint32, total uint64) manyScanner {
 	k := g.classes
-	best := split{feature: f}
-	missing := h.words[bins*k : (bins+1)*k]
-	absent := uint64(0)
-	for _, w := range missing {
-		absent += w
+	s := manyScanner{best: split{feature: f}, h: h, counts: counts, missing: h.words[bins*k : (bins+1)*k], total: total, minLeaf: uint64(max(1, g.opts.MinSamplesLeaf))}
+	for _, w := range s.missing {
+		s.absent += w
 	}
 	clear(h.left)
-	left, used := uint64(0), 0
-	for b := range bins {
-		words := h.words[b*k : (b+1)*k]
-		here := uint64(0)
-		for c, w := range words {
-			h.left[c] += w
-			here += w
-			words[c] = 0
-		}
-		if here == 0 {
-			continue
-		}
-		used++
-		left += here
-		heavier := left >= total-left
-		if score, ok := g.scoreMany(h, counts, left, total, nil); ok && score > best.score {
-			best = split{feature: f, score: score, cut: b, toLeft: absent == 0 && heavier}
-		}
-		if absent == 0 {
-			continue
-		}
-		if score, ok := g.scoreMany(h, counts, left+absent, total, missing); ok && score > best.score {
-			best = split{feature: f, score: score, cut: b, toLeft: true}
-		}
-	}
-	clear(missing)
-	return best, used > 1 || (used == 1 && absent > 0)
+	return s
 }
 
-func (g *grower[T]) scoreMany(h *histogram, counts []uint32, left, total uint64, missing []uint64) (float64, bool) {
-	right := total - left
-	least := uint64(max(1, g.opts.MinSamplesLeaf))
-	if left < least || right < least {
-		return 0, false
+// bin takes bin b to the left, clears it, and scores the cut behind it.
+func (s *manyScanner) bin(b int) {
+	k := len(s.counts)
+	here := uint64(0)
+	words := s.h.words[b*k : (b+1)*k]
+	for c, w := range words {
+		s.h.left[c] += w
+		here += w
+		words[c] = 0
+	}
+	if here == 0 {
+		return
+	}
+	s.used++
+	s.left += here
+	s.try(b, s.left, nil, s.absent == 0 && s.left >= s.total-s.left)
+	if s.absent > 0 {
+		s.try(b, s.left+s.absent, s.missing, true)
+	}
+}
+
+func (s *manyScanner) try(b int, left uint64, missing []uint64, toLeft bool) {
+	right := s.total - left
+	if left < s.minLeaf || right < s.minLeaf {
+		return
 	}
 	var l2, r2 uint64
-	for c, w := range h.left {
+	for c, w := range s.h.left {
 		if missing != nil {
 			w += missing[c]
 		}
-		r := uint64(counts[c]) - w
+		r := uint64(s.counts[c]) - w
 		l2 += w * w
 		r2 += r * r
 	}
-	return float64(l2)/float64(left) + float64(r2)/float64(right), true
+	if score := float64(l2)/float64(left) + float64(r2)/float64(right); score > s.best.score {
+		s.best.score, s.best.cut, s.best.toLeft = score, b, toLeft
+	}
+}
+
+func (s *manyScanner) end() (split, bool) {
+	clear(s.missing)
+	return s.best, s.used > 1 || (s.used == 1 && s.absent > 0)
+}
+
+func (g *grower[T]) scanMany(h *histogram, f, bins int, counts []uint32, total uint64) (split, bool) {
+	s := g.newManyScanner(h, f, bins, counts, total)
+	for b := range bins {
+		s.bin(b)
+	}
+	return s.end()
+}
+
+func (g *grower[T]) scanManyTouched(h *histogram, f, bins int, counts []uint32, total uint64) (split, bool) {
+	s := g.newManyScanner(h, f, bins, counts, total)
+	h.touched[bins>>6] &^= 1 << (bins & 63)
+	for i, word := range h.touched {
+		for ; word != 0; word &= word - 1 {
+			s.bin(i<<6 | bits.TrailingZeros64(word))
+		}
+		h.touched[i] = 0
+	}
+	return s.end()
 }
 
 // partition moves the rows of the left child to the front, keeping both sides in order, and returns where the right
@@ -453,15 +531,16 @@ func (g *grower[T]) partition(from, to int, column []T, s split) int {
 	return from + nl
 }
 
-// shares returns the class shares of a leaf for the classes after the first, in units of 2^-31.
-func shares(counts []uint32) []uint32 {
-	total := uint64(0)
+// shares returns the class shares of a leaf for the classes after the first, in units of 2^-31, as if it had so many more
+// rows of each class.
+func shares(counts []uint32, more int) []uint32 {
+	total := uint64(more) * uint64(len(counts))
 	for _, c := range counts {
 		total += uint64(c)
 	}
 	s := make([]uint32, len(counts)-1)
 	for k := range s {
-		s[k] = uint32((uint64(counts[k+1])<<31 + total/2) / total)
+		s[k] = uint32(((uint64(counts[k+1])+uint64(more))<<31 + total/2) / total)
 	}
 	return s
 }

@@ -1,28 +1,31 @@
 package tree
 
 import (
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/hashline/hashline/ml/frame"
 )
 
-// document is the JSON of an Ensemble. Lists of nodes are base64 of little-endian numbers: a forest has tens of
-// thousands of nodes, and so it reads in milliseconds.
+// document is the JSON of an Ensemble. A forest has tens of thousands of nodes, so their lists are little-endian numbers
+// (in base64, as JSON has it), and it reads in milliseconds.
+//
+// Nodes come tree by tree. A tree begins with its root; then, from the root down and the left side first, every inner node
+// adds its two children to the list. So a list of which nodes are leaves tells the whole shape.
 type document struct {
 	Classes  int               `json:"classes"`
 	Features []featureDocument `json:"features"`
-	Roots    []uint32          `json:"roots"`
-	Left     string            `json:"left"`   // uint32: index of the left child, the right one follows; a leaf names itself
-	Cut      string            `json:"cut"`    // uint16: codes up to it go left
-	Column   string            `json:"column"` // uint16: 2 x feature, + 1 where missing values go right
-	Value    string            `json:"value"`  // uint32: shares of the classes after the first, in units of 2^-31
+	Trees    int               `json:"trees"`
+	Column   []byte            `json:"column"` // uint16 of every node: 2 x feature, + 1 where missing values go right; 65535 for a leaf
+	Cut      []byte            `json:"cut"`    // uint16 of every inner node: codes up to it go left
+	Value    []byte            `json:"value"`  // uint32 of every leaf: shares of the classes after the first, in units of 2^-31
 }
+
+// leafColumn stands for a leaf in the file.
+const leafColumn = 1<<16 - 1
 
 // featureDocument tells how a value becomes a code: a number's is the index of the first edge not below it, a level's is
 // its bin.
@@ -36,39 +39,23 @@ type featureDocument struct {
 
 // MarshalJSON writes the model; equal models give equal bytes.
 func (m *Ensemble) MarshalJSON() ([]byte, error) {
-	d := document{Classes: m.classes, Roots: m.roots, Left: pack(m.left, binary.LittleEndian.AppendUint32), Cut: pack(m.cut, binary.LittleEndian.AppendUint16),
-		Column: pack(m.column, binary.LittleEndian.AppendUint16), Value: pack(m.value, binary.LittleEndian.AppendUint32)}
+	n, k := len(m.left), m.classes-1
+	d := document{Classes: m.classes, Trees: len(m.roots), Column: make([]byte, 0, 2*n), Cut: make([]byte, 0, n), Value: make([]byte, 0, 4*k*(n/2+1))}
 	for _, f := range m.features {
-		edges := slices.Clone(f.Edges)
-		for i, e := range edges { // JSON has no infinity; nothing finite lies beyond these
-			edges[i] = max(-math.MaxFloat64, min(math.MaxFloat64, e))
+		d.Features = append(d.Features, featureDocument{f.Name, f.Type.String(), f.Edges, f.Levels, f.Bins})
+	}
+	for i := range n {
+		if m.left[i] != uint32(i) {
+			d.Column = binary.LittleEndian.AppendUint16(d.Column, m.column[i])
+			d.Cut = binary.LittleEndian.AppendUint16(d.Cut, m.cut[i])
+			continue
 		}
-		d.Features = append(d.Features, featureDocument{f.Name, f.Type.String(), edges, f.Levels, f.Bins})
+		d.Column = binary.LittleEndian.AppendUint16(d.Column, leafColumn)
+		for _, v := range m.value[i*k : (i+1)*k] {
+			d.Value = binary.LittleEndian.AppendUint32(d.Value, v)
+		}
 	}
 	return json.Marshal(d)
-}
-
-func pack[T any](v []T, add func([]byte, T) []byte) string {
-	b := make([]byte, 0, 4*len(v))
-	for _, x := range v {
-		b = add(b, x)
-	}
-	return base64.StdEncoding.EncodeToString(b)
-}
-
-func unpack[T any](s string, size int, get func([]byte) T) ([]T, error) {
-	b, err := base64.StdEncoding.DecodeString(s)
-	if err != nil {
-		return nil, err
-	}
-	if len(b)%size != 0 {
-		return nil, errors.New("a list of nodes has a part of a number")
-	}
-	v := make([]T, len(b)/size)
-	for i := range v {
-		v[i] = get(b[i*size:])
-	}
-	return v, nil
 }
 
 // UnmarshalJSON reads a model and checks that no row can leave it or walk it for ever.
@@ -77,80 +64,103 @@ func (m *Ensemble) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &d); err != nil {
 		return fmt.Errorf("tree model: %w", err)
 	}
-	var e [4]error
-	*m = Ensemble{classes: d.Classes, roots: d.Roots}
-	m.left, e[0] = unpack(d.Left, 4, binary.LittleEndian.Uint32)
-	m.cut, e[1] = unpack(d.Cut, 2, binary.LittleEndian.Uint16)
-	m.column, e[2] = unpack(d.Column, 2, binary.LittleEndian.Uint16)
-	m.value, e[3] = unpack(d.Value, 4, binary.LittleEndian.Uint32)
-	if err := errors.Join(e[:]...); err != nil {
-		return fmt.Errorf("tree model: %w", err)
+	*m = Ensemble{classes: d.Classes}
+	err := m.readFeatures(&d)
+	if err == nil {
+		err = m.readNodes(&d)
 	}
-	for _, f := range d.Features {
-		t, err := frame.ParseType(f.Type)
-		if err != nil {
-			return fmt.Errorf("tree model: %w", err)
-		}
-		m.features = append(m.features, feature{f.Name, t, f.Edges, f.Levels, f.Bins})
-	}
-	if err := m.validate(); err != nil {
+	if err != nil {
 		return fmt.Errorf("tree model: %w", err)
 	}
 	return nil
 }
 
-func (m *Ensemble) validate() error {
-	n := len(m.left)
-	if m.classes < 2 || m.classes > maxClasses || len(m.features) == 0 || len(m.features) > maxFeatures {
+func (m *Ensemble) readFeatures(d *document) error {
+	if d.Classes < 2 || d.Classes > maxClasses || len(d.Features) == 0 || len(d.Features) > MaxFeatures {
 		return errors.New("no classes or features, or too many")
 	}
-	if n == 0 || len(m.cut) != n || len(m.column) != n || len(m.value) != n*(m.classes-1) || len(m.roots) == 0 || len(m.roots) > 1<<20 {
-		return errors.New("its lists do not have the same number of nodes")
+	for i, f := range d.Features {
+		t, err := frame.ParseType(f.Type)
+		switch {
+		case err != nil:
+			return err
+		case t.Numeric() && (len(f.Edges) > MaxBins || !slices.IsSorted(f.Edges) || len(f.Levels)+len(f.Bins) > 0):
+			return fmt.Errorf("feature %d: bad edges", i)
+		case t.Numeric():
+		case t != frame.Category || len(f.Levels) != len(f.Bins) || !slices.IsSorted(f.Levels) || len(f.Edges) > 0:
+			return fmt.Errorf("feature %d: bad levels", i)
+		}
+		m.features = append(m.features, feature{f.Name, t, f.Edges, f.Levels, f.Bins})
+		if m.features[i].bins() > MaxBins {
+			return fmt.Errorf("feature %d: too many bins", i)
+		}
 	}
-	for i, f := range m.features {
-		if f.Type.Numeric() {
-			if len(f.Edges) > maxBinCount || !slices.IsSorted(f.Edges) || len(f.Levels)+len(f.Bins) > 0 {
-				return fmt.Errorf("feature %d: bad edges", i)
+	return nil
+}
+
+// readNodes reads the nodes and lays out the trees.
+func (m *Ensemble) readNodes(d *document) error {
+	n, k := len(d.Column)/2, d.Classes-1
+	inner := 0
+	for i := range n {
+		if binary.LittleEndian.Uint16(d.Column[2*i:]) != leafColumn {
+			inner++
+		}
+	}
+	// Each tree has one leaf more than it has inner nodes.
+	if d.Trees < 1 || d.Trees > maxTrees || n != 2*inner+d.Trees || 2*n != len(d.Column) || 2*inner != len(d.Cut) || 4*k*(n-inner) != len(d.Value) {
+		return errors.New("the lists of nodes do not fit each other")
+	}
+	m.left, m.cut, m.column, m.value = make([]uint32, n), make([]uint16, n), make([]uint16, n), make([]uint32, n*k)
+	cuts, values := d.Cut, d.Value
+	for i := range n {
+		column := binary.LittleEndian.Uint16(d.Column[2*i:])
+		if column != leafColumn {
+			m.column[i], m.cut[i] = column, binary.LittleEndian.Uint16(cuts)
+			if cuts = cuts[2:]; int(column) >= 2*len(m.features) || m.cut[i] >= missingHigh {
+				return fmt.Errorf("node %d: bad cut", i)
 			}
 			continue
 		}
-		if f.Type != frame.Category || len(f.Levels) != len(f.Bins) || !slices.IsSorted(f.Levels) || f.bins() > maxBinCount {
-			return fmt.Errorf("feature %d: bad levels", i)
-		}
-	}
-	for t, root := range m.roots {
-		end := uint32(n)
-		if t+1 < len(m.roots) {
-			end = m.roots[t+1]
-		}
-		if root >= end || end > uint32(n) || (t == 0 && root != 0) {
-			return errors.New("bad roots")
-		}
-		if err := m.validateTree(root, end); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (m *Ensemble) validateTree(root, end uint32) error {
-	for i := root; i < end; i++ {
-		leaf := m.left[i] == i
-		switch {
-		case leaf && (m.cut[i] != leafCut || m.column[i] != 0):
-			return fmt.Errorf("node %d: bad leaf", i)
-		case !leaf && (m.left[i] <= i || m.left[i] >= end-1 || m.cut[i] >= missingHigh):
-			return fmt.Errorf("node %d: bad children", i)
-		case int(m.column[i]) >= 2*len(m.features):
-			return fmt.Errorf("node %d: bad feature", i)
-		}
+		m.left[i], m.cut[i] = uint32(i), leafCut
 		sum := uint64(0)
-		for _, v := range m.value[int(i)*(m.classes-1) : (int(i)+1)*(m.classes-1)] {
+		for c := range k {
+			v := binary.LittleEndian.Uint32(values[4*c:])
+			m.value[i*k+c] = v
 			sum += uint64(v)
 		}
-		if sum > unit+maxClasses {
+		if values = values[4*k:]; sum > unit+maxClasses {
 			return fmt.Errorf("node %d: bad shares", i)
 		}
+	}
+	return m.layOut(d.Trees)
+}
+
+// layOut gives the inner nodes their children. They follow from the leaves alone, so that a child lies behind its parent
+// and in the same tree.
+func (m *Ensemble) layOut(trees int) error {
+	n := uint32(len(m.left))
+	var open []uint32 // nodes to be visited, the next one last
+	for next := uint32(0); next < n; {
+		m.roots = append(m.roots, next)
+		open = append(open, next)
+		next++
+		for len(open) > 0 {
+			at := open[len(open)-1]
+			open = open[:len(open)-1]
+			if m.cut[at] == leafCut {
+				continue
+			}
+			if next+2 > n {
+				return errors.New("a tree has no end")
+			}
+			m.left[at] = next
+			open = append(open, next+1, next)
+			next += 2
+		}
+	}
+	if len(m.roots) != trees {
+		return fmt.Errorf("%d trees, want %d", len(m.roots), trees)
 	}
 	return nil
 }

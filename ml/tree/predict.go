@@ -134,6 +134,7 @@ func (m *Ensemble) addLeaf(sums []uint64, row int, leaf uint32) {
 type encoder struct {
 	feature *feature
 	column  *frame.Column
+	cuts    cutter   // number
 	levels  []uint16 // category: code of each level of the column
 }
 
@@ -154,7 +155,9 @@ func (m *Ensemble) encoders(columns []*frame.Column) ([]encoder, error) {
 			return nil, fmt.Errorf("column %q has %d rows, want %d", c.Name, c.Len(), columns[0].Len())
 		}
 		encoders[i] = encoder{feature: f, column: c}
-		if !f.Type.Numeric() {
+		if f.Type.Numeric() {
+			encoders[i].cuts = newCutter(f.Edges)
+		} else {
 			encoders[i].levels = make([]uint16, len(c.Levels))
 			f.levelCodes(c.Levels, encoders[i].levels)
 		}
@@ -184,7 +187,7 @@ func (e *encoder) write(x *Matrix, f, from, to int) {
 	if e.feature.Type.Numeric() {
 		for _, v := range e.column.Num[from:to] {
 			if v == v {
-				put(uint16(search(e.feature.Edges, v)), false)
+				put(uint16(e.cuts.code(v)), false)
 			} else {
 				put(0, true)
 			}

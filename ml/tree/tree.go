@@ -20,14 +20,18 @@ type Options struct {
 	MaxFeatures     float64 // share of the features that a split of a forest looks at; 0: their square root
 	MaxBins         int     // of a column; 0: 256 for forests, 1024 for a single tree
 	Seed            uint64  // of a forest
+	Laplace         int     // rows of each class that a leaf counts more than it has, so that pure small leaves are not sure of themselves
 	Cores           int     // goroutines; never changes the result
 }
 
 // Limits of a model.
 const (
-	maxClasses  = 1 << 10
-	maxFeatures = 1 << 14
-	maxBinCount = 1 << 15
+	MaxFeatures = 1<<15 - 1
+	MaxBins     = 1 << 15 // of a column
+
+	maxLaplace = 1 << 20
+	maxClasses = 1 << 10
+	maxTrees   = 1 << 20
 )
 
 // Ensemble is a tree or a forest. It is immutable and safe for concurrent use.
@@ -82,8 +86,8 @@ func FitForest(columns []*frame.Column, y []int32, classes int, o Options) (*Ens
 }
 
 func check(columns []*frame.Column, y []int32, classes int, o *Options) error {
-	if len(columns) == 0 || len(columns) > maxFeatures {
-		return fmt.Errorf("%d features, want 1 to %d", len(columns), maxFeatures)
+	if len(columns) == 0 || len(columns) > MaxFeatures {
+		return fmt.Errorf("%d features, want 1 to %d", len(columns), MaxFeatures)
 	}
 	if classes < 2 || classes > maxClasses {
 		return fmt.Errorf("%d classes, want 2 to %d", classes, maxClasses)
@@ -104,8 +108,11 @@ func check(columns []*frame.Column, y []int32, classes int, o *Options) error {
 			return errors.New("a class is out of range")
 		}
 	}
-	if o.MaxBins < 2 || o.MaxBins > maxBinCount {
-		return fmt.Errorf("%d bins, want 2 to %d", o.MaxBins, maxBinCount)
+	if o.MaxBins < 2 || o.MaxBins > MaxBins {
+		return fmt.Errorf("%d bins, want 2 to %d", o.MaxBins, MaxBins)
+	}
+	if o.Laplace < 0 || o.Laplace > maxLaplace {
+		return fmt.Errorf("%d rows more in each leaf, want 0 to %d", o.Laplace, maxLaplace)
 	}
 	o.MinSamplesLeaf, o.MinSamplesSplit, o.Cores = max(1, o.MinSamplesLeaf), max(2, o.MinSamplesSplit), max(1, o.Cores)
 	return nil
@@ -134,12 +141,12 @@ func fit[T uint8 | uint16](columns []*frame.Column, y []int32, classes int, o Op
 		grower := newGrower(d, o.Cores)
 		grower.start(y, nil)
 		grower.grow()
-		m.add(grower.nodes)
+		m.add(grower.nodes, o.Laplace)
 		return m, nil
 	}
 	d.mtry = featuresPerSplit(o.MaxFeatures, len(columns))
 	for _, nodes := range growForest(d, y) {
-		m.add(nodes)
+		m.add(nodes, o.Laplace)
 	}
 	return m, nil
 }
@@ -189,7 +196,7 @@ func (g *grower[T]) take() []node {
 }
 
 // add appends a tree.
-func (m *Ensemble) add(nodes []node) {
+func (m *Ensemble) add(nodes []node, laplace int) {
 	base := uint32(len(m.left))
 	m.roots = append(m.roots, base)
 	for i, n := range nodes {
@@ -197,7 +204,7 @@ func (m *Ensemble) add(nodes []node) {
 			m.left = append(m.left, base+uint32(i))
 			m.cut = append(m.cut, leafCut)
 			m.column = append(m.column, 0)
-			m.value = append(m.value, shares(n.counts)...)
+			m.value = append(m.value, shares(n.counts, laplace)...)
 			continue
 		}
 		side := uint16(1)

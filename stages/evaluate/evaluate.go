@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/hashline/hashline/ml/dataset"
 	"github.com/hashline/hashline/ml/frame"
@@ -78,8 +79,8 @@ func run(_ context.Context, c *pipeline.Call) error {
 	if err != nil {
 		return err
 	}
-	if len(d.Features) != len(m.Columns) {
-		return errors.New("the model and the test part do not have the same features")
+	if !slices.Equal(d.Names(), m.Columns) || !slices.Equal(d.Classes, m.Classes) {
+		return errors.New("the model and the test part do not have the same features and classes")
 	}
 	proba, err := m.Estimator().Predict(d.Features, c.Cores)
 	if err != nil {

@@ -161,6 +161,9 @@ func enoughClasses(train *dataset.Dataset) error {
 func divide(d *dataset.Dataset, p *Params, seed uint64) (split.Parts, error) {
 	keyed := append(d.Features[:len(d.Features):len(d.Features)], &frame.Column{Name: "class", Type: frame.Category, Codes: d.Y, Levels: d.Classes})
 	keys := split.Keys(keyed, len(d.Y), seed)
+	if p.Method != Stratified && d.Split == nil {
+		return split.Parts{}, fmt.Errorf("a split by %s needs a column to go by", p.Method)
+	}
 	switch p.Method {
 	case Group:
 		return split.Group(d.Split, keys, p.TestSize, seed)

@@ -33,7 +33,7 @@ func (p *Params) Validate() error {
 		share = errors.Join(share, fmt.Errorf("trees is %d, want at most 100000", p.Trees))
 	}
 	return errors.Join(share, train.Positive("trees", p.Trees, 1), train.Positive("max_depth", p.MaxDepth, 0), train.Positive("min_samples_leaf", p.MinSamplesLeaf, 1),
-		train.Positive("min_samples_split", p.MinSamplesSplit, 2), train.Positive("max_bins", p.MaxBins, 2))
+		train.Positive("min_samples_split", p.MinSamplesSplit, 2), train.Between("max_bins", p.MaxBins, 2, tree.MaxBins))
 }
 
 // Kind describes the stage.

@@ -1,0 +1,233 @@
+package leak
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// maxDepth gives trees of at most 8 leaves.
+const maxDepth = 3
+
+// line holds the rows of one feature in the order in which a tree may cut them: how many there are in each bin, and how
+// many of these are of the class.
+type line struct {
+	all, own               []int64 // sums of the bins before: one element more than there are bins
+	missingAll, missingOwn int64
+}
+
+func newLine(bins int) *line {
+	return &line{all: make([]int64, 1, bins+1), own: make([]int64, 1, bins+1)}
+}
+
+func (l *line) add(all, own int64) {
+	l.all = append(l.all, l.all[len(l.all)-1]+all)
+	l.own = append(l.own, l.own[len(l.own)-1]+own)
+}
+
+// leaf is a run of bins, and whether missing values belong to it.
+type leaf struct {
+	from, to int
+	missing  bool
+}
+
+// count returns the rows of a leaf, and those of the class.
+func (l *line) count(f leaf) (all, own int64) {
+	all, own = l.all[f.to]-l.all[f.from], l.own[f.to]-l.own[f.from]
+	if f.missing {
+		all, own = all+l.missingAll, own+l.missingOwn
+	}
+	return all, own
+}
+
+// grow returns the leaves of the tree below a node: at every node the purest cut, as package tree makes it.
+func (l *line) grow(f leaf, depth int) []leaf {
+	left, right, ok := l.split(f)
+	if depth == 0 || !ok {
+		return []leaf{f}
+	}
+	return append(l.grow(left, depth-1), l.grow(right, depth-1)...)
+}
+
+func (l *line) split(f leaf) (left, right leaf, ok bool) {
+	all, own := l.count(f)
+	if own == 0 || own == all {
+		return left, right, false
+	}
+	best := float64(uint64(own*own)+uint64((all-own)*(all-own)))/float64(all) + 1e-9
+	try := func(a, b leaf) {
+		n, k := l.count(a)
+		if n == 0 || n == all {
+			return
+		}
+		m, j := all-n, own-k
+		score := float64(uint64(k*k)+uint64((n-k)*(n-k)))/float64(n) + float64(uint64(j*j)+uint64((m-j)*(m-j)))/float64(m)
+		if score > best {
+			best, left, right, ok = score, a, b, true
+		}
+	}
+	for cut := f.from + 1; cut <= f.to; cut++ {
+		try(leaf{f.from, cut, false}, leaf{cut, f.to, f.missing})
+		if f.missing {
+			try(leaf{f.from, cut, true}, leaf{cut, f.to, false})
+		}
+	}
+	return left, right, ok
+}
+
+// auc judges the leaves of a tree grown on l by the rows of judged: the area under the ROC curve when rows are ranked by
+// the share of the class in their leaf. NaN when judged has no row of the class, or only such.
+func (l *line) auc(judged *line) float64 {
+	leaves := l.grow(leaf{0, len(l.all) - 1, true}, maxDepth)
+	slices.SortStableFunc(leaves, func(a, b leaf) int {
+		n, k := l.count(a)
+		m, j := l.count(b)
+		return cmp.Compare(float64(k)/float64(n), float64(j)/float64(m))
+	})
+	var twice uint64
+	var others, owns int64
+	for i := 0; i < len(leaves); {
+		n, k := l.count(leaves[i])
+		share := float64(k) / float64(n)
+		var all, own int64
+		for ; i < len(leaves); i++ {
+			if n, k = l.count(leaves[i]); float64(k)/float64(n) != share {
+				break
+			}
+			a, o := judged.count(leaves[i])
+			all, own = all+a, own+o
+		}
+		twice += uint64(own) * uint64(2*others+all-own)
+		others, owns = others+all-own, owns+own
+	}
+	return float64(twice) / (2 * float64(others) * float64(owns))
+}
+
+// numberAlone returns the area of a tree of at most 8 leaves on the rows that it was grown on; s is the feature's stump.
+func (p part) numberAlone(s stump) float64 {
+	k, bins := p.classes, s.binning.Bins()
+	return meanOver(k, func(class int) float64 {
+		l := newLine(bins)
+		for b := range bins + 1 {
+			all, own := int64(0), s.counts[b*k+class]
+			for _, n := range s.counts[b*k : (b+1)*k] {
+				all += n
+			}
+			if b == bins {
+				l.missingAll, l.missingOwn = all, own
+			} else {
+				l.add(all, own)
+			}
+		}
+		return l.auc(l)
+	})
+}
+
+// meanOver is the value of the second of two classes, or the mean over the classes for which there is one.
+func meanOver(classes int, of func(class int) float64) float64 {
+	if classes == 2 {
+		return of(1)
+	}
+	sum, n := 0.0, 0
+	for c := range classes {
+		if a := of(c); !math.IsNaN(a) {
+			sum += a
+			n++
+		}
+	}
+	return sum / float64(n)
+}
+
+// categoryAlone returns the area of trees grown on one half and judged on the other.
+func categoryAlone(a, b part) float64 {
+	inA, inB := a.byLevel(), b.byLevel()
+	return meanOver(a.classes, func(class int) float64 {
+		sum, n := 0.0, 0
+		for _, halves := range [2][2]levelCounts{{inA, inB}, {inB, inA}} {
+			grown, judged := halves[0].line(halves[0].order(class), class), halves[1].line(halves[0].order(class), class)
+			if area := grown.auc(judged); !math.IsNaN(area) {
+				sum += area
+				n++
+			}
+		}
+		return sum / float64(n)
+	})
+}
+
+// levelCounts is the number of rows by level and class: (levels+1) x classes, the missing ones last.
+type levelCounts struct {
+	counts  []int64
+	classes int
+}
+
+func (p part) byLevel() levelCounts {
+	levels := len(p.column.Levels)
+	t := levelCounts{counts: make([]int64, (levels+1)*p.classes), classes: p.classes}
+	for i, code := range p.column.Codes {
+		if code < 0 {
+			code = int32(levels)
+		}
+		t.counts[int(code)*p.classes+int(p.y[i])]++
+	}
+	return t
+}
+
+func (t levelCounts) levels() int { return len(t.counts)/t.classes - 1 }
+
+func (t levelCounts) rows(level int) int64 {
+	all := int64(0)
+	for _, n := range t.counts[level*t.classes : (level+1)*t.classes] {
+		all += n
+	}
+	return all
+}
+
+// smoothing is the weight of the overall share of a class, in rows, when that of a level is estimated; as in package tree.
+const smoothing = 10
+
+// shares returns the smoothed share of a class in every level, that of the missing values last, and the overall share.
+func (t levelCounts) shares(class int) (shares []float64, overall float64) {
+	var all, own int64
+	for l := range t.levels() + 1 {
+		all += t.rows(l)
+		own += t.counts[l*t.classes+class]
+	}
+	overall = float64(own) / float64(all)
+	shares = make([]float64, t.levels()+1)
+	for l := range shares {
+		shares[l] = overall
+		if t.rows(l) == 0 {
+			continue
+		}
+		shares[l] = (float64(t.counts[l*t.classes+class]) + float64(smoothing*overall)) / float64(t.rows(l)+smoothing)
+	}
+	return shares, overall
+}
+
+// order returns the levels that have rows by their share of the class, those of equal share in the order of their codes.
+func (t levelCounts) order(class int) []int {
+	shares, _ := t.shares(class)
+	var order []int
+	for l := range t.levels() {
+		if t.rows(l) > 0 {
+			order = append(order, l)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(shares[a], shares[b]) })
+	return order
+}
+
+// line puts the rows in order; those of other levels are counted as missing.
+func (t levelCounts) line(order []int, class int) *line {
+	l := newLine(len(order))
+	for _, level := range order {
+		l.add(t.rows(level), t.counts[level*t.classes+class])
+	}
+	for level := range t.levels() + 1 {
+		l.missingAll += t.rows(level)
+		l.missingOwn += t.counts[level*t.classes+class]
+	}
+	l.missingAll -= l.all[len(order)]
+	l.missingOwn -= l.own[len(order)]
+	return l
+}
