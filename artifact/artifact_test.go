@@ -323,6 +323,9 @@ func TestRuns(t *testing.T) {
 	if b, err := s.Run(ctx, ids[0], "record.json"); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("a damaged record: %q, %v", b, err)
 	}
+	if err := errors.Join(os.Remove(record), os.Mkdir(record, 0o755), s.PutRun(ctx, ids[0], "record.json", []byte("new"))); err != nil {
+		t.Errorf("over a folder: %v", err)
+	}
 	if err := s.PutRunView(ctx, ids[0], "report.html", []byte("x")); err != nil {
 		t.Error(err)
 	}

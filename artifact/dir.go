@@ -187,7 +187,12 @@ func (u *dirUpload) seal(o CommitOptions) error {
 
 func place(from, to string, replace bool) (created bool, err error) {
 	if replace {
-		return true, os.Rename(from, to)
+		if err = os.Rename(from, to); errors.Is(err, fs.ErrExist) || errors.Is(err, unix.EISDIR) {
+			if err = os.Remove(to); err == nil { // an empty folder
+				err = os.Rename(from, to)
+			}
+		}
+		return true, err
 	}
 	err = os.Link(from, to)
 	switch {

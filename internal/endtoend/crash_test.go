@@ -1,0 +1,253 @@
+package endtoend
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashline/hashline/pipeline"
+)
+
+// slow makes the training of the forest last for about a second, so that what is meant to happen in it does.
+var slow = []string{"--models", "random_forest", "--set", "models.random_forest.trees=600", "--set", "importance.repeats=1"}
+
+// The only worker that runs a stage is killed: another one finishes the run, with the same bits.
+func TestKilledWorker(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	want := w.submit(slow...).ResultDigest
+	w = newWorld(t)
+	w.redis = redisURL(t)
+	a := w.worker(1)
+	p := w.submitting(slow...)
+	p.await(started("train:random_forest"))
+	b := w.worker(1)
+	killed := time.Now()
+	a.kill()
+	d := p.succeeded()
+	if d.ResultDigest != want {
+		t.Errorf("result digest %s, want %s", d.ResultDigest, want)
+	}
+	train := stageOf(t, d, "train:random_forest")
+	if train.Attempts != 2 {
+		t.Fatalf("%d attempts; was the worker killed too late?", train.Attempts)
+	}
+	if lost := p.stagesOf(pipeline.WorkerLost); !slices.Equal(lost, []string{"train:random_forest"}) {
+		t.Errorf("lost %v", lost)
+	}
+	t.Logf("taken over %.1f s after the kill, run finished after %.1f s", train.StartedAt.Sub(killed).Seconds(), d.FinishedAt.Sub(killed).Seconds())
+	if code := terminate(b); code != 0 {
+		t.Errorf("exit code %d of the worker that was told to stop", code)
+	}
+}
+
+func terminate(p *process) (code int) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatal(err)
+	}
+	return p.wait()
+}
+
+// A suspended worker is taken for dead; when it wakes up, what it has made is welcome or too late, and harms nothing.
+func TestSuspendedWorker(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	want := w.submit(slow...).ResultDigest
+	w = newWorld(t)
+	w.redis = redisURL(t)
+	a := w.worker(1)
+	p := w.submitting(slow...)
+	p.await(started("train:random_forest"))
+	w.worker(1)
+	signal := func(s syscall.Signal) {
+		if err := a.cmd.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signal(syscall.SIGSTOP)
+	p.await(`WORKER_LOST +train:random_forest`)
+	signal(syscall.SIGCONT)
+	d := p.succeeded()
+	if d.ResultDigest != want {
+		t.Errorf("result digest %s, want %s", d.ResultDigest, want)
+	}
+	for _, s := range d.Stages {
+		if n := count(p.stagesOf(pipeline.StepSuccess), s.Name); n != 1 {
+			t.Errorf("stage %s succeeded %d times", s.Name, n)
+		}
+	}
+	if code := terminate(a); code != 0 {
+		t.Errorf("exit code %d of the worker that was suspended", code)
+	}
+}
+
+func count(list []string, s string) int {
+	n := 0
+	for _, l := range list {
+		if l == s {
+			n++
+		}
+	}
+	return n
+}
+
+// A worker that is told to stop finishes what it runs and takes nothing more.
+func TestTerminatedWorkerDrains(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.redis = redisURL(t)
+	a := w.worker(1)
+	p := w.submitting(slow...)
+	p.await(started("train:random_forest"))
+	w.worker(1)
+	if code := terminate(a); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	d := p.succeeded()
+	for _, s := range d.Stages {
+		if n := count(p.stagesOf(pipeline.StepStart), s.Name); n != 1 || s.Attempts != 1 {
+			t.Errorf("stage %s was started %d times, %d attempts", s.Name, n, s.Attempts)
+		}
+	}
+	train, after := stageOf(t, d, "train:random_forest"), stageOf(t, d, "evaluate:random_forest")
+	if train.Worker == after.Worker {
+		t.Errorf("%s trained and evaluated though it was told to stop in between", train.Worker)
+	}
+}
+
+// quick makes runs of all stages that are over soon.
+var quick = []string{"--set", "models.random_forest.trees=5", "--set", "importance.repeats=1"}
+
+// runsOf returns what `runs` says of the status of each run.
+func (w world) runsOf() map[string]string {
+	w.t.Helper()
+	p := w.producer("runs", "--json")
+	if code := p.wait(); code != 0 {
+		w.t.Fatalf("runs: exit code %d", code)
+	}
+	var list struct {
+		Runs []struct {
+			RunID  string `json:"run_id"`
+			Status string `json:"status"`
+		} `json:"runs"`
+	}
+	if err := json.Unmarshal(p.out.Bytes(), &list); err != nil {
+		w.t.Fatal(err)
+	}
+	status := map[string]string{}
+	for _, r := range list.Runs {
+		status[r.RunID] = r.Status
+	}
+	return status
+}
+
+// The process of an embedded run is killed in each stage; submitting again reuses what was finished.
+func TestKilledEmbeddedRun(t *testing.T) {
+	full := newWorld(t).submit(quick...)
+	for _, s := range full.Stages {
+		t.Run(strings.ReplaceAll(s.Name, ":", "_"), func(t *testing.T) {
+			w := newWorld(t)
+			p := w.submitting(quick...)
+			p.await(started(s.Name))
+			p.kill()
+			over := len(p.stagesOf(pipeline.RunSuccess)) > 0 // the last stages are too short to be sure to hit
+			status := w.runsOf()
+			if len(status) != 1 {
+				t.Fatalf("runs %v", status)
+			}
+			for id, s := range status {
+				if s != pipeline.Interrupted && (s != pipeline.Succeeded || !over) {
+					t.Errorf("run %s is %s", id, s)
+				}
+			}
+			d := w.submit(quick...)
+			if d.ResultDigest != full.ResultDigest {
+				t.Errorf("result digest %s, want %s", d.ResultDigest, full.ResultDigest)
+			}
+			for _, name := range p.stagesOf(pipeline.StepSuccess) {
+				if cache := stageOf(t, d, name).Cache; cache != pipeline.CacheHit {
+					t.Errorf("stage %s was finished before the kill, and is a %s", name, cache)
+				}
+			}
+		})
+	}
+}
+
+// Three workers of one stage at a time train the three models at the same time.
+func TestTrainingsOverlap(t *testing.T) {
+	w := newWorld(t)
+	if code := w.start(command(t, "producer"), "sample", "--rows", "100000", "--seed", "1", "-o", "sample.csv").wait(); code != 0 {
+		t.Fatalf("sample: exit code %d", code)
+	}
+	w.redis = redisURL(t)
+	for range 3 {
+		w.worker(1, "--cores", "1")
+	}
+	// The tree is made deep and the data large, so that each training lasts far longer than handing out the next.
+	d := w.submit("sample.csv", "--set", "models.decision_tree.max_depth=40", "--set", "models.decision_tree.min_samples_leaf=1", "--set", "models.random_forest.trees=20", "--set", "importance.repeats=1")
+	var last, first time.Time
+	workers := map[string]bool{}
+	for _, name := range []string{"train:decision_tree", "train:random_forest", "train:logistic_regression"} {
+		s := stageOf(t, d, name)
+		if s.StartedAt.After(last) {
+			last = s.StartedAt
+		}
+		if first.IsZero() || s.FinishedAt.Before(first) {
+			first = s.FinishedAt
+		}
+		workers[s.Worker] = true
+		t.Logf("%s from %s to %s", name, s.StartedAt.Format("05.000"), s.FinishedAt.Format("05.000"))
+	}
+	if !last.Before(first) || len(workers) != 3 {
+		t.Errorf("the last training starts at %v, the first ends at %v, on %d workers", last, first, len(workers))
+	}
+}
+
+// Two submissions of one file at the same time both finish, with the same bits.
+func TestTwoSubmissionsAtOnce(t *testing.T) {
+	for name, redis := range map[string]func(t *testing.T) string{"embedded": func(*testing.T) string { return "" }, "redis": redisURL} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			if w.redis = redis(t); w.redis != "" {
+				w.worker(1)
+				w.worker(1)
+			}
+			a, b := w.submitting(quick...), w.submitting(quick...)
+			first, second := a.succeeded(), b.succeeded()
+			if first.ResultDigest != second.ResultDigest || first.RunID == second.RunID {
+				t.Errorf("runs %s and %s, result digests %s and %s", first.RunID, second.RunID, first.ResultDigest, second.ResultDigest)
+			}
+			for _, d := range []*document{first, second} {
+				for _, warning := range d.Warnings {
+					if warning.Code == pipeline.NonDeterminism {
+						t.Errorf("run %s: %s", d.RunID, warning.Message)
+					}
+				}
+			}
+		})
+	}
+}
+
+// The store is removed under a run: it fails, names what is gone, and leaves a store that works.
+func TestStoreIsRemoved(t *testing.T) {
+	w := newWorld(t)
+	w.redis = redisURL(t)
+	w.worker(1)
+	p := w.submitting(slow...)
+	p.await(started("train:random_forest"))
+	if err := os.RemoveAll(w.store); err != nil && !errors.Is(err, syscall.ENOTEMPTY) { // the worker may write at the same time
+		t.Fatal(err)
+	}
+	d := p.answer()
+	if d.ExitCode == 0 || d.Error == nil || d.Error.Message == "" {
+		t.Errorf("exit code %d, error %+v", d.ExitCode, d.Error)
+	}
+	w.redis = ""
+	w.submit(quick...)
+}

@@ -1,0 +1,370 @@
+package endtoend
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/internal/needs"
+	"github.com/hashline/hashline/pipeline"
+)
+
+var repeats = flag.Int("repeats", 2, "how often the result digest is computed anew")
+
+// patience is what a test waits for an event at most; only a failure meets it.
+const patience = 2 * time.Minute
+
+// module is the folder of the module's sources.
+const module = "../.."
+
+// shared is what the tests of the package have in common: the commands, a Redis server, a store with one finished run.
+var shared struct {
+	dir   string
+	build sync.Once
+
+	redisOnce sync.Once
+	redisAddr string
+	redis     *exec.Cmd
+
+	mu       sync.Mutex
+	database int
+
+	baseOnce sync.Once
+	base     *document
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "endtoend")
+	if err != nil {
+		panic(err)
+	}
+	shared.dir = dir
+	code := m.Run()
+	if shared.redis != nil {
+		_ = shared.redis.Process.Kill()
+		_ = shared.redis.Wait()
+	}
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// command returns the path of a command, built from this source tree.
+func command(t *testing.T, name string) string {
+	t.Helper()
+	shared.build.Do(func() { goCommand(t, module, "build", "-o", shared.dir+"/", "./cmd/producer", "./cmd/worker") })
+	return filepath.Join(shared.dir, name)
+}
+
+// goCommand runs the go command in a folder.
+func goCommand(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	cmd := exec.Command("go", args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// redisURL returns a database of its own on a real Redis that all tests share.
+func redisURL(t *testing.T) string {
+	t.Helper()
+	program := needs.Tool(t, "redis-server")
+	shared.redisOnce.Do(func() { shared.redisAddr, shared.redis = startRedis(t, program) })
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	shared.database++
+	return fmt.Sprintf("redis://%s/%d", shared.redisAddr, shared.database)
+}
+
+// startRedis starts a server and returns when it answers.
+func startRedis(t *testing.T, program string, args ...string) (addr string, cmd *exec.Cmd) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = l.Addr().String()
+	_ = l.Close()
+	_, port, _ := net.SplitHostPort(addr)
+	cmd = exec.Command(program, append([]string{"--port", port, "--bind", "127.0.0.1", "--databases", "100", "--save", "", "--dir", shared.dir}, args...)...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			_ = c.Close()
+			return addr, cmd
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("redis-server does not answer")
+		}
+	}
+}
+
+// output collects what a process writes, and tells when there is more.
+type output struct {
+	mu    sync.Mutex
+	text  []byte
+	grown chan struct{}
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text = append(o.text, p...)
+	close(o.grown)
+	o.grown = make(chan struct{})
+	return len(p), nil
+}
+
+// now returns what was written so far, and a channel that closes when there is more.
+func (o *output) now() (string, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return string(o.text), o.grown
+}
+
+// process is one of the commands at work.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	out    bytes.Buffer
+	err    output
+	exited chan struct{}
+}
+
+// world is where commands run: a store, and perhaps a Redis, a folder, an environment.
+type world struct {
+	t      *testing.T
+	binary string // instead of the producer that the tests share
+	store  string
+	redis  string
+	dir    string
+	env    []string
+}
+
+func newWorld(t *testing.T) world { return world{t: t, store: t.TempDir(), dir: t.TempDir()} }
+
+// start runs a program of the world in the background. The test ends it at its end at the latest.
+func (w world) start(program string, args ...string) *process {
+	w.t.Helper()
+	args = append(args, "--store", w.store)
+	if w.redis != "" {
+		args = append(args, "--redis", w.redis)
+	}
+	p := &process{t: w.t, cmd: exec.Command(program, args...), err: output{grown: make(chan struct{})}, exited: make(chan struct{})}
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = w.dir, &p.out, &p.err
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HASHLINE_") })
+	p.cmd.Env = append(p.cmd.Env, w.env...)
+	if err := p.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.exited)
+	}()
+	w.t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.exited
+	})
+	return p
+}
+
+func (w world) producer(args ...string) *process {
+	w.t.Helper()
+	program := w.binary
+	if program == "" {
+		program = command(w.t, "producer")
+	}
+	return w.start(program, args...)
+}
+
+// worker starts a worker and returns when it takes stages.
+func (w world) worker(concurrency int, args ...string) *process {
+	w.t.Helper()
+	p := w.start(command(w.t, "worker"), append(args, "--concurrency", strconv.Itoa(concurrency))...)
+	p.await("worker started")
+	return p
+}
+
+// await waits until the process has written what matches to standard error.
+func (p *process) await(pattern string) {
+	p.t.Helper()
+	re := regexp.MustCompile(pattern)
+	timeout := time.After(patience)
+	for over := false; ; {
+		text, more := p.err.now()
+		switch {
+		case re.MatchString(text):
+			return
+		case over:
+			p.t.Fatalf("%v ended without %q:\n%s", p.cmd.Args, pattern, text)
+		}
+		select {
+		case <-more:
+		case <-p.exited:
+			over = true
+		case <-timeout:
+			p.t.Fatalf("%v: no %q within %v:\n%s", p.cmd.Args, pattern, patience, text)
+		}
+	}
+}
+
+// wait waits for the end and returns the exit code; -1 after a signal.
+func (p *process) wait() int {
+	p.t.Helper()
+	select {
+	case <-p.exited:
+	case <-time.After(patience):
+		text, _ := p.err.now()
+		p.t.Fatalf("%v does not end:\n%s", p.cmd.Args, text)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func (p *process) kill() {
+	p.t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.t.Fatal(err)
+	}
+	<-p.exited
+}
+
+// started is the line of standard error that tells the start of a stage.
+func started(stage string) string { return `(?m)STEP_START +` + regexp.QuoteMeta(stage) + `$` }
+
+var eventLine = regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d\.\d{3}  ([A-Z_]+) *([a-z:_]*)`)
+
+// stagesOf returns the stages of the events of one type, in their order, told on standard error so far.
+func (p *process) stagesOf(event string) []string {
+	text, _ := p.err.now()
+	var stages []string
+	for _, m := range eventLine.FindAllStringSubmatch(text, -1) {
+		if m[1] == event {
+			stages = append(stages, m[2])
+		}
+	}
+	return stages
+}
+
+// answer waits for a `submit --json` and reads what it printed.
+func (p *process) answer() *document {
+	p.t.Helper()
+	code := p.wait()
+	var d document
+	if err := json.Unmarshal(p.out.Bytes(), &d); err != nil {
+		text, _ := p.err.now()
+		p.t.Fatalf("%v: exit code %d, %v:\n%s\n%s", p.cmd.Args, code, err, p.out.Bytes(), text)
+	}
+	if code != d.ExitCode {
+		p.t.Errorf("exit code %d, and the document says %d", code, d.ExitCode)
+	}
+	return &d
+}
+
+// succeeded is answer for a run that must succeed.
+func (p *process) succeeded() *document {
+	p.t.Helper()
+	d := p.answer()
+	if d.Status != pipeline.Succeeded || d.ExitCode != 0 || d.Error != nil || d.ResultDigest == "" {
+		text, _ := p.err.now()
+		p.t.Fatalf("%v: status %s, exit code %d, error %+v\n%s", p.cmd.Args, d.Status, d.ExitCode, d.Error, text)
+	}
+	return d
+}
+
+// submitting starts a submission; submit waits for its success.
+func (w world) submitting(args ...string) *process {
+	w.t.Helper()
+	return w.producer(append([]string{"submit", "--json"}, args...)...)
+}
+
+func (w world) submit(args ...string) *document {
+	w.t.Helper()
+	return w.submitting(args...).succeeded()
+}
+
+// reference is the run of the built-in data in an empty store, once for all tests.
+func reference(t *testing.T) *document {
+	t.Helper()
+	shared.baseOnce.Do(func() { shared.base = world{t: t, store: shared.dir + "/base", dir: shared.dir}.submit() })
+	if shared.base == nil {
+		t.Fatal("the reference run failed")
+	}
+	return shared.base
+}
+
+// warmWorld is a world whose store has the reference run already.
+func warmWorld(t *testing.T) world {
+	t.Helper()
+	reference(t)
+	w := newWorld(t)
+	if err := os.CopyFS(w.store, os.DirFS(shared.dir+"/base")); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// open returns the world's store.
+func (w world) open() *artifact.Store {
+	w.t.Helper()
+	s, err := artifact.Open(context.Background(), w.store)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// record returns the stored record of a run.
+func (w world) record(id string) *pipeline.RunRecord {
+	w.t.Helper()
+	b, err := w.open().Run(context.Background(), id, pipeline.RecordDocument)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r, err := pipeline.ParseRecord(b)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+// computed returns the names of the stages whose function was called, sorted.
+func computed(d *document) []string {
+	names := []string{}
+	for _, s := range d.Stages {
+		if s.Cache != pipeline.CacheHit {
+			names = append(names, s.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// stageOf returns a stage of a document.
+func stageOf(t *testing.T, d *document, name string) stage {
+	t.Helper()
+	for _, s := range d.Stages {
+		if s.Name == name {
+			return s
+		}
+	}
+	t.Fatalf("run %s has no stage %s", d.RunID, name)
+	return stage{}
+}
