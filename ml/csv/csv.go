@@ -1,15 +1,17 @@
 // Package csv reads tables of text as they come: any of the usual delimiters, quoting, encodings, line ends and date and
 // number formats, with the blemishes of real files.
 //
-// Read goes over the input twice. The first pass finds the encoding and the type of every column from all of its values
-// and keeps the evidence; the second converts. What cannot be read is an *InputError that says what, where and what next.
+// Read finds the encoding and the type of every column from all of its values and keeps the evidence. It goes over the
+// input once, keeping each distinct text of a column once, and again only for columns of very many different numbers.
+// What cannot be read is an *InputError that says what, where and what next.
 //
-//   - Delimiters: comma, semicolon, tab or |, found from the first records.
+//   - Delimiters: comma, semicolon, tab or |, found from the first records, or named by a first line such as sep=;.
 //   - Encodings: UTF-8 with or without a byte order mark, UTF-16 with one, else Windows-1252.
-//   - Quotes as in RFC 4180; a quote inside an unquoted field, and one inside a quoted field that no delimiter follows,
-//     is text. Values lose surrounding white space. Blank lines are skipped.
-//   - Numbers: 1234.5, 1e-3, 1,234.5 and, where the delimiter or quotes allow it, the decimal comma 1.234,5. Texts such
-//     as inf become missing values. A leading zero (007) makes a column text.
+//   - Quotes as in RFC 4180, spaces around them aside; a quote inside an unquoted field, and one inside a quoted field
+//     that no delimiter follows, is text. Values lose surrounding white space. Blank lines are skipped.
+//   - Numbers: 1234.5, 1e-3, 1,234.5 and, where the delimiter or quotes allow it, the decimal comma 1.234,5. All numbers
+//     of a column may carry one and the same of % $ € £ ¥, which is left off: 45% is 45. Texts such as inf, and numbers
+//     beyond the range of float64, become missing values. A leading zero (007) makes a column text.
 //   - Dates: 2016-11-08, 2016/11/08, 11/8/2016 or 8/11/2016 (also with . and -), each with an optional time of day, which
 //     is dropped. Which of month and day comes first is decided over the whole column; where both fit, it is the month,
 //     except with dots, where it is the day.
@@ -23,6 +25,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/hashline/hashline/ml/frame"
 )
@@ -46,6 +49,7 @@ type Options struct {
 	Missing   []string              // texts that are missing values, besides MissingTexts
 	Types     map[string]frame.Type // types of columns by name, instead of the inferred ones
 	File      string                // its name in messages
+	Cores     int                   // goroutines that may work on it; never changes a result
 }
 
 // Source opens the input from its start; Read calls it more than once.
@@ -96,10 +100,10 @@ type ColumnReport struct {
 	Type       string   `json:"type"`
 	Evidence   string   `json:"evidence"`              // why it has that type, one sentence
 	DateLayout string   `json:"date_layout,omitempty"` // ISO, MDY or DMY
-	Numbers    string   `json:"numbers,omitempty"`     // plain, thousands or comma
+	Numbers    string   `json:"numbers,omitempty"`     // plain, thousands or comma, and the affix, as in "plain %"
 	Missing    int      `json:"missing"`
-	Infinite   int      `json:"infinite,omitempty"` // of the missing, those that said infinity
-	Distinct   int      `json:"distinct"`           // counted up to maxDistinct
+	Infinite   int      `json:"infinite,omitempty"` // of the missing, those that said infinity or are too large
+	Distinct   int      `json:"distinct"`           // of numbers and dates counted up to 65536
 	Examples   []string `json:"examples"`
 }
 
@@ -115,19 +119,35 @@ func (r *Report) Column(name string) *ColumnReport {
 
 const (
 	maxRaggedKept = 100
-	maxDistinct   = 100_000
+	maxDistinct   = 1 << 16
 	maxExamples   = 3
 )
 
 // tooRagged stops the reading when the file is not what it seems to be.
 func (r *Report) tooRagged(fields int, file string) error {
-	if r.RaggedCount <= 10 || r.RaggedCount*100 <= r.Rows+r.RaggedCount {
+	all := r.Rows + r.RaggedCount
+	if r.RaggedCount == 0 || (r.Rows > 0 && (r.RaggedCount <= 10 || r.RaggedCount*100 <= all)) {
 		return nil
 	}
 	first := r.Ragged[0]
 	return &InputError{
-		Message: fmt.Sprintf("%d of %d rows do not have %d fields like the header; line %d has %d", r.RaggedCount, r.Rows+r.RaggedCount, fields, first.Line, first.Fields),
+		Message: fmt.Sprintf("%d of %d rows do not have %d fields like the header: %s", r.RaggedCount, all, fields, r.raggedLines(5)),
 		File:    file, Line: first.Line,
 		Hint: "check the delimiter and the quotes of the file, or mend those rows",
 	}
+}
+
+// raggedLines lists the first ragged rows.
+func (r *Report) raggedLines(most int) string {
+	var b strings.Builder
+	for i, row := range r.Ragged[:min(most, len(r.Ragged))] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "line %d has %d", row.Line, row.Fields)
+	}
+	if more := r.RaggedCount - most; more > 0 {
+		fmt.Fprintf(&b, ", and %d more", more)
+	}
+	return b.String()
 }

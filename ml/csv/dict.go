@@ -1,71 +1,73 @@
 package csv
 
 import (
-	"bytes"
 	"hash/maphash"
+	"strings"
 )
 
-// dict gives texts codes in the order of their first appearance. Texts lie end to end in one slice, so that millions of
-// levels cost little more than their bytes and keep no buffer alive.
+// dict gives texts codes in the order of their first appearance. Its levels lie end to end in blocks, so that millions
+// of them cost little more than their bytes and keep no buffer alive.
 type dict struct {
-	text  []byte
-	ends  []int // ends[i] is where level i ends in text
-	slots []int32
-	last  int32 // the code of the value before: values often repeat
+	levels []string
+	slots  []uint64 // 0: free; else the upper half of the hash, then code + 1
+	block  strings.Builder
+	last   int32 // the code of the value before: values often repeat
 }
 
-func newDict() *dict { return &dict{slots: make([]int32, 64), last: -1} }
+// seed differs between processes; codes do not depend on it.
+var seed = maphash.MakeSeed()
 
-func (d *dict) level(code int32) []byte {
-	from := 0
-	if code > 0 {
-		from = d.ends[code-1]
-	}
-	return d.text[from:d.ends[code]]
-}
+const (
+	minBlock = 256
+	maxBlock = 64 << 10
+)
 
-func (d *dict) code(b []byte) int32 {
-	if d.last >= 0 && bytes.Equal(d.level(d.last), b) {
-		return d.last
+func newDict() *dict { return &dict{slots: make([]uint64, 64), last: -1} }
+
+// add returns the code of a text, and whether it is new.
+func (d *dict) add(b []byte) (code int32, isNew bool) {
+	if d.last >= 0 && d.levels[d.last] == string(b) {
+		return d.last, false
 	}
-	if 2*len(d.ends) >= len(d.slots) {
+	hash := maphash.Bytes(seed, b)
+	mask := uint64(len(d.slots) - 1)
+	i := hash & mask
+	for ; d.slots[i] != 0; i = (i + 1) & mask {
+		if s := d.slots[i]; s>>32 == hash>>32 && d.levels[uint32(s)-1] == string(b) {
+			d.last = int32(uint32(s) - 1)
+			return d.last, false
+		}
+	}
+	d.levels = append(d.levels, d.keep(b))
+	d.slots[i] = hash>>32<<32 | uint64(len(d.levels))
+	if 3*len(d.slots) < 4*len(d.levels) {
 		d.grow()
 	}
-	i := d.find(b)
-	if d.slots[i] == 0 {
-		d.text = append(d.text, b...)
-		d.ends = append(d.ends, len(d.text))
-		d.slots[i] = int32(len(d.ends))
-	}
-	d.last = d.slots[i] - 1
-	return d.last
+	d.last = int32(len(d.levels) - 1)
+	return d.last, true
 }
 
-// find returns the slot that holds b, or the free one where it belongs. Slots hold codes plus one.
-func (d *dict) find(b []byte) uint64 {
-	mask := uint64(len(d.slots) - 1)
-	i := maphash.Bytes(seed, b) & mask
-	for d.slots[i] != 0 && !bytes.Equal(d.level(d.slots[i]-1), b) {
-		i = (i + 1) & mask
+// keep copies a text into the block, or a new one.
+func (d *dict) keep(b []byte) string {
+	if d.block.Cap()-d.block.Len() < len(b) {
+		size := min(max(minBlock, 2*d.block.Cap()), maxBlock)
+		d.block = strings.Builder{}
+		d.block.Grow(max(size, len(b)))
 	}
-	return i
+	from := d.block.Len()
+	d.block.Write(b)
+	return d.block.String()[from:]
 }
 
 func (d *dict) grow() {
-	d.slots = make([]int32, 4*len(d.slots))
-	for code := range d.ends {
-		d.slots[d.find(d.level(int32(code)))] = int32(code) + 1
+	d.slots = make([]uint64, 2*len(d.slots))
+	mask := uint64(len(d.slots) - 1)
+	for code, level := range d.levels {
+		hash := maphash.String(seed, level)
+		i := hash & mask
+		for d.slots[i] != 0 {
+			i = (i + 1) & mask
+		}
+		d.slots[i] = hash>>32<<32 | uint64(code+1)
 	}
-}
-
-// levels returns the texts in the order of their codes, as parts of one string.
-func (d *dict) levels() []string {
-	all := string(d.text)
-	levels := make([]string, len(d.ends))
-	from := 0
-	for i, to := range d.ends {
-		levels[i] = all[from:to]
-		from = to
-	}
-	return levels
 }

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/hashline/hashline/ml/frame"
 )
@@ -15,97 +15,171 @@ import (
 // Read reads a whole table: every row that has the header's number of fields, every column with its inferred or given
 // type, in bounded memory beyond the table itself. Errors about the content are of type *InputError.
 func Read(ctx context.Context, src Source, o Options) (*frame.Frame, *Report, error) {
-	report, err := inferFile(ctx, src, &o)
+	columns, report, err := inferFile(ctx, src, &o)
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := src()
-	if err != nil {
+	f := &frame.Frame{Rows: report.Rows, Columns: make([]*frame.Column, len(columns))}
+	errs := make([]error, len(columns))
+	parallel(o.Cores, len(columns), func(i int) { f.Columns[i], errs[i] = columns[i].finish(&report.Columns[i]) })
+	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err
 	}
-	defer r.Close()
-	t, err := newTable(r, o, report.Columns, report.Rows)
-	if err != nil {
+	if err := o.convertRest(ctx, src, f, report); err != nil {
 		return nil, nil, err
 	}
-	if _, err := t.fill(ctx, report.Rows+1); err != nil && !errors.Is(err, io.EOF) {
-		return nil, nil, err
-	}
-	f := t.frame()
-	if f.Rows != report.Rows {
-		return nil, nil, fmt.Errorf("the input changed while it was read: %d rows, then %d", report.Rows, f.Rows)
+	for i, c := range f.Columns {
+		countInfinite(c, &report.Columns[i])
 	}
 	return f, report, nil
 }
 
+// convertRest goes over the input again and makes the columns that f lacks.
+func (o *Options) convertRest(ctx context.Context, src Source, f *frame.Frame, report *Report) error {
+	rest := &converters{o: o, reports: report.Columns, missing: newMissingTexts(o.Missing)}
+	for i, c := range f.Columns {
+		if c != nil {
+			continue
+		}
+		if err := rest.add(i); err != nil {
+			return err
+		}
+		rest.list[len(rest.list)-1].grow(f.Rows)
+	}
+	if len(rest.list) == 0 {
+		return nil
+	}
+	r, err := src()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	s, _, err := o.open(r)
+	if err != nil {
+		return err
+	}
+	if _, _, err := s.next(); err != nil {
+		return headerError(err, o.File)
+	}
+	if err := s.each(ctx, len(f.Columns), o.Cores, rest.addBatch); err != nil {
+		return err
+	}
+	for k, i := range rest.at {
+		f.Columns[i] = rest.list[k].take()
+		if f.Columns[i].Len() != f.Rows {
+			return fmt.Errorf("the input changed while it was read: %d rows, then %d", f.Rows, f.Columns[i].Len())
+		}
+	}
+	return nil
+}
+
+// converters convert some columns of a table.
+type converters struct {
+	o       *Options
+	reports []ColumnReport
+	missing *missingTexts
+	list    []*converter
+	at      []int // the column of each
+}
+
+func (c *converters) add(column int) error {
+	v, err := newConverter(&c.reports[column])
+	c.list, c.at = append(c.list, v), append(c.at, column)
+	return err
+}
+
+// addBatch converts a batch. Of several values that do not fit, the first in the text is the error.
+func (c *converters) addBatch(b *batch) error {
+	wrong := make([]*valueError, len(c.list))
+	parallel(c.o.Cores, len(c.list), func(k int) {
+		var scratch [scratchBytes]byte
+		wrong[k] = c.list[k].addBatch(b, c.at[k], c.missing, scratch[:])
+	})
+	var first *valueError
+	for _, w := range wrong {
+		if w != nil && (first == nil || w.line < first.line) {
+			first = w
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	return first.input(c.reports[first.column].Name, c.o.File)
+}
+
 // inferFile makes the first pass. A file without byte order mark that turns out not to be UTF-8 is gone over again as
 // Windows-1252, in which every byte is a character. It fills in o.Encoding and o.Delimiter.
-func inferFile(ctx context.Context, src Source, o *Options) (*Report, error) {
+func inferFile(ctx context.Context, src Source, o *Options) ([]column, *Report, error) {
 	for {
 		r, err := src()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		report, err := infer(ctx, r, o, -1)
+		columns, report, err := infer(ctx, r, o, false)
 		_ = r.Close()
 		if errors.Is(err, errNotUTF8) && o.Encoding == "" {
 			o.Encoding = windows
 			continue
 		}
-		return report, err
+		return columns, report, err
 	}
 }
 
-// Inspect infers from the head of a table alone: up to limit bytes, leaving out a record that is cut there. A table that
-// ends before is reported as Complete.
+// Inspect infers from the head of a table alone, leaving out a record that is cut there. A table that ends before is
+// reported as Complete.
 func Inspect(head []byte, complete bool, o Options) (*Report, error) {
-	limit := -1
-	if !complete {
-		limit = len(head)
-	}
-	report, err := infer(context.Background(), bytes.NewReader(head), &o, limit)
-	if errors.Is(err, errNotUTF8) && o.Encoding == "" {
-		o.Encoding = windows
-		report, err = infer(context.Background(), bytes.NewReader(head), &o, limit)
-	}
-	if err == nil {
-		report.Complete = complete
-	}
+	_, report, err := inspect(head, complete, &o)
 	return report, err
 }
 
-var errNotUTF8 = errors.New("the text is not UTF-8")
+func inspect(head []byte, complete bool, o *Options) ([]column, *Report, error) {
+	columns, report, err := infer(context.Background(), bytes.NewReader(head), o, !complete)
+	if errors.Is(err, errNotUTF8) && o.Encoding == "" {
+		o.Encoding = windows
+		columns, report, err = infer(context.Background(), bytes.NewReader(head), o, !complete)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	report.Complete = complete
+	return columns, report, nil
+}
 
-// infer reads all of r. With limit >= 0, r is a head of that many bytes and its last record does not count.
-func infer(ctx context.Context, r io.Reader, o *Options, limit int) (*Report, error) {
+// infer reads all of r, or a head of a table.
+func infer(ctx context.Context, r io.Reader, o *Options, head bool) ([]column, *Report, error) {
 	s, name, err := o.open(r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	header, _, err := s.next()
+	s.partial = head
+	header, line, err := s.next()
 	if err != nil {
-		return nil, headerError(err, o.File)
+		if head && errors.Is(err, io.EOF) {
+			return nil, nil, &InputError{Message: "the header does not end in the head of the file", File: o.File, Line: s.line, Hint: "check the line ends of the file"}
+		}
+		return nil, nil, headerError(o.encodingError(s, err), o.File)
 	}
 	report := &Report{Encoding: name, Delimiter: string(rune(s.delim)), Complete: true, Ragged: []RaggedRow{}, Renamed: []string{}}
 	columns, err := o.header(header, report)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := inferRows(ctx, s, o, columns, report, limit >= 0); err != nil {
-		return nil, err
-	}
-	if report.Rows == 0 && limit < 0 {
-		return nil, &InputError{Message: "the file has a header but no rows", File: o.File, Line: 1, Hint: "check that the export is complete"}
+	err = inferRows(ctx, s, o, columns, report)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case report.Rows == 0 && report.RaggedCount == 0 && !head:
+		return nil, nil, &InputError{Message: "the file has a header but no rows", File: o.File, Line: line, Hint: "check that the export is complete"}
 	}
 	if err := report.tooRagged(len(columns), o.File); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	o.Encoding = name
-	o.Delimiter = rune(s.delim)
+	o.Encoding, o.Delimiter = name, rune(s.delim)
+	report.Columns = make([]ColumnReport, len(columns))
 	for i := range columns {
-		report.Columns = append(report.Columns, columns[i].decide(s.delim != ','))
+		report.Columns[i] = columns[i].decide(s.delim != ',')
 	}
-	return report, o.force(report)
+	return columns, report, nil
 }
 
 func headerError(err error, file string) error {
@@ -115,157 +189,95 @@ func headerError(err error, file string) error {
 	return err
 }
 
-func inferRows(ctx context.Context, s *scanner, o *Options, columns []column, report *Report, head bool) error {
-	missing := o.missing()
-	var scratch [64]byte
-	for {
-		fields, line, err := s.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			if _, bad := errors.AsType[*InputError](err); bad && head && s.eof {
-				return nil // a quote that is closed behind the head
-			}
-			return err
-		}
-		if head && s.eof && s.start == s.end {
-			return nil // may be cut
-		}
-		if len(fields) != len(columns) {
-			report.ragged(line, len(fields))
-			continue
-		}
-		report.Rows++
-		if report.Rows&0xfff == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		for i, f := range fields {
-			c := &columns[i]
-			f = trim(f)
-			if missing.has(f) {
-				c.missing++
-				continue
-			}
-			if !utf8.Valid(f) {
-				return errNotUTF8
-			}
-			c.add(f, line, scratch[:])
-		}
-	}
+func inferRows(ctx context.Context, s *scanner, o *Options, columns []column, report *Report) error {
+	missing := newMissingTexts(o.Missing)
+	err := s.each(ctx, len(columns), o.Cores, func(b *batch) error {
+		report.addRagged(b)
+		report.Rows += b.rows()
+		parallel(o.Cores, len(columns), func(i int) {
+			var scratch [scratchBytes]byte
+			columns[i].addBatch(b, i, missing, scratch[:])
+		})
+		return nil
+	})
+	return o.encodingError(s, err)
 }
 
-func (r *Report) ragged(line, fields int) {
-	r.RaggedCount++
-	if len(r.Ragged) < maxRaggedKept {
-		r.Ragged = append(r.Ragged, RaggedRow{Line: line, Fields: fields})
+// encodingError makes a fault of the encoding that nothing can be done about an error of the input.
+func (o *Options) encodingError(s *scanner, err error) error {
+	if !errors.Is(err, errNotUTF8) || (o.Encoding == "" && !s.marked) {
+		return err
 	}
+	return &InputError{Message: fmt.Sprintf("the file is not UTF-8 all through: a character before line %d is broken", s.line), File: o.File, Line: s.line, Hint: "save the file as UTF-8"}
 }
 
-// trim removes white space around a value; most values have none.
-func trim(b []byte) []byte {
-	if len(b) > 0 && (b[0] <= ' ' || b[len(b)-1] <= ' ' || b[0] == 0xC2 || b[len(b)-1] == 0xA0) {
-		return bytes.TrimSpace(b)
-	}
-	return b
+func (r *Report) addRagged(b *batch) {
+	r.RaggedCount += b.raggedCount
+	r.Ragged = append(r.Ragged, b.ragged[:min(len(b.ragged), maxRaggedKept-len(r.Ragged))]...)
 }
 
-// open starts a scanner over r behind its encoding and with its delimiter.
-func (o *Options) open(r io.Reader) (*scanner, string, error) {
-	text, name, err := decoded(r, o.Encoding, o.File)
-	if err != nil {
-		return nil, "", err
-	}
-	delim := byte(o.Delimiter)
-	if o.Delimiter == 0 {
-		head := make([]byte, sniffBytes)
-		n, err := io.ReadFull(text, head)
-		whole := errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
-		if err != nil && !whole {
-			return nil, "", err
-		}
-		head = head[:n]
-		delim = findDelimiter(head, whole, o.File)
-		text = io.MultiReader(bytes.NewReader(head), text)
-	} else if o.Delimiter > 127 || o.Delimiter < 9 || strings.ContainsRune("\n\r\"", o.Delimiter) {
-		return nil, "", &InputError{Message: fmt.Sprintf("%s cannot be a delimiter", Quote(string(o.Delimiter))), Hint: "want one ASCII character, such as , or ;"}
-	}
-	return newScanner(text, delim, o.File), name, nil
-}
-
-// header names the columns: an empty name is made up, a repeated one is numbered.
+// header names the columns. A name that is empty or taken is made up, so that every column can be named; a name that
+// stands in the header as it is keeps its column.
 func (o *Options) header(fields [][]byte, report *Report) ([]column, error) {
 	columns := make([]column, len(fields))
+	names := make([]string, len(fields))
 	taken := make(map[string]bool, len(fields))
 	for i, f := range fields {
-		if !utf8.Valid(f) {
-			return nil, errNotUTF8
+		names[i] = string(bytes.TrimSpace(f))
+		if names[i] != "" && !taken[names[i]] {
+			taken[names[i]] = true
+			columns[i].name = names[i]
 		}
-		name := string(bytes.TrimSpace(f))
-		original := name
-		if name == "" {
-			name = fmt.Sprintf("column_%d", i+1)
-		}
-		for n, base := 2, name; taken[name]; n++ {
-			name = fmt.Sprintf("%s_%d", base, n)
-		}
-		if name != original {
-			report.Renamed = append(report.Renamed, name)
-		}
-		taken[name] = true
-		columns[i] = column{name: name, increases: true}
 	}
-	return columns, nil
+	next := map[string]int{}
+	for i, name := range names {
+		if columns[i].name == "" {
+			columns[i].name = freeName(name, i, taken, next)
+			report.Renamed = append(report.Renamed, columns[i].name)
+		}
+		columns[i] = newColumn(columns[i].name, "")
+	}
+	return columns, o.applyTypes(columns)
 }
 
-// force applies the types that were asked for.
-func (o *Options) force(report *Report) error {
-	for name, t := range o.Types {
-		c := report.Column(name)
-		if c == nil {
+// freeName makes a name that no column has; next remembers the number to try for each name.
+func freeName(name string, column int, taken map[string]bool, next map[string]int) string {
+	if name == "" {
+		if name = fmt.Sprintf("column_%d", column+1); !taken[name] {
+			taken[name] = true
+			return name
+		}
+	}
+	for n := max(2, next[name]); ; n++ {
+		if free := fmt.Sprintf("%s_%d", name, n); !taken[free] {
+			taken[free], next[name] = true, n+1
+			return free
+		}
+	}
+}
+
+// applyTypes notes the types that were asked for.
+func (o *Options) applyTypes(columns []column) error {
+	wanted := make([]string, 0, len(o.Types))
+	for name := range o.Types {
+		wanted = append(wanted, name)
+	}
+	slices.Sort(wanted)
+	for _, name := range wanted {
+		i := slices.IndexFunc(columns, func(c column) bool { return c.name == name })
+		if i < 0 {
 			return &InputError{Message: fmt.Sprintf("a type is given for the column %s, which the file does not have", Quote(name)), File: o.File,
-				Hint: "names are exact: " + nameList(report)}
+				Hint: "names are exact: " + nameList(columns)}
 		}
-		if c.Type == t.String() {
-			continue
-		}
-		if t.Numeric() && c.Numbers == "" {
-			c.Numbers = plainNumbers
-		}
-		if t == frame.Date && c.DateLayout == "" {
-			c.DateLayout = layoutISO
-		}
-		c.Type, c.Evidence = t.String(), "it was asked for"
+		columns[i].wanted = o.Types[name].String()
 	}
 	return nil
 }
 
-func nameList(r *Report) string {
-	names := make([]string, 0, len(r.Columns))
-	for _, c := range r.Columns[:min(30, len(r.Columns))] {
-		names = append(names, Quote(c.Name))
+func nameList(columns []column) string {
+	names := make([]string, 0, len(columns))
+	for _, c := range columns[:min(30, len(columns))] {
+		names = append(names, Quote(c.name))
 	}
 	return strings.Join(names, ", ")
-}
-
-// missingTexts finds the texts that stand for a missing value.
-type missingTexts struct {
-	texts   map[string]bool
-	longest int
-}
-
-func (o *Options) missing() missingTexts {
-	m := missingTexts{texts: make(map[string]bool, len(MissingTexts)+len(o.Missing))}
-	for _, list := range [][]string{MissingTexts, o.Missing} {
-		for _, t := range list {
-			t = strings.TrimSpace(t)
-			m.texts[t] = true
-			m.longest = max(m.longest, len(t))
-		}
-	}
-	return m
-}
-
-func (m missingTexts) has(b []byte) bool {
-	return len(b) == 0 || (len(b) <= m.longest && m.texts[string(b)])
 }

@@ -5,37 +5,53 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 )
 
-// scanner splits UTF-8 text into records. The fields of a record are views into its buffer, valid until the next call.
+// scanner splits UTF-8 text into records. The fields of a record are spans of its buffer.
 type scanner struct {
-	r     io.Reader
-	delim byte
-	file  string
-	limit int // bytes of a record
+	r       io.Reader
+	delim   byte
+	stops   [256]bool // bytes that end an unquoted field
+	file    string
+	limit   int  // bytes of a record
+	partial bool // r is the head of a table: a record that ends with it may go on, and is none
+	utf8    bool // the text must be UTF-8
+	marked  bool // a byte order mark says so
 
 	buf        []byte
 	start, end int // the unread part of buf
 	eof        bool
 	line       int // of the next record, 1-based
 	spans      []span
+	doubled    []int // fields, by index in spans, whose quotes are still doubled
 	record     [][]byte
 }
 
-// span is one field in the buffer; a quoted one that holds quotes still has them doubled.
-type span struct {
-	from, to int
-	doubled  bool
-}
+// span is one field in the buffer.
+type span struct{ from, to uint32 }
+
+// bufferBytes is what a scanner reads at once, unless a record is longer.
+const bufferBytes = 256 << 10
 
 func newScanner(r io.Reader, delim byte, file string) *scanner {
-	return &scanner{r: r, delim: delim, file: file, limit: MaxRecordBytes, buf: make([]byte, 64<<10), line: 1}
+	s := &scanner{r: r, delim: delim, file: file, limit: MaxRecordBytes, buf: make([]byte, bufferBytes), line: 1}
+	s.stops[delim], s.stops['\n'], s.stops['\r'] = true, true, true
+	return s
 }
 
-// next returns the fields of the next record that is not blank and the line on which it begins; io.EOF at the end.
+var (
+	errMore    = errors.New("the record goes on behind the buffer")
+	errNotUTF8 = errors.New("the text is not UTF-8")
+)
+
+// next returns the fields of the next record that is not blank and the line on which it begins, or io.EOF. The fields
+// are valid until the next call.
 func (s *scanner) next() (fields [][]byte, line int, err error) {
 	for {
-		n, lines, err := s.parse()
+		s.spans, s.doubled = s.spans[:0], s.doubled[:0]
+		from := s.start
+		line, err := s.take()
 		if errors.Is(err, errMore) {
 			if err := s.fill(); err != nil {
 				return nil, s.line, err
@@ -45,151 +61,182 @@ func (s *scanner) next() (fields [][]byte, line int, err error) {
 		if err != nil {
 			return nil, s.line, err
 		}
-		line = s.line
-		blank := len(s.spans) == 1 && s.spans[0].from == s.spans[0].to
-		if !blank {
-			s.collect()
+		if s.blank(0) {
+			continue
 		}
-		s.start += n
-		s.line += lines
-		if !blank {
-			return s.record, line, nil
+		if s.utf8 && !utf8.Valid(s.buf[from:s.start]) {
+			return nil, line, errNotUTF8
 		}
+		s.undouble()
+		s.record = s.record[:0]
+		for _, sp := range s.spans {
+			s.record = append(s.record, s.buf[sp.from:sp.to])
+		}
+		return s.record, line, nil
 	}
 }
 
-var errMore = errors.New("the record goes on behind the buffer")
+// blank reports whether the spans from mark on are an empty line.
+func (s *scanner) blank(mark int) bool {
+	return len(s.spans) == mark+1 && s.spans[mark].from == s.spans[mark].to
+}
 
-// parse finds the record at start: its spans, its length with the line end, and the line ends in it.
-func (s *scanner) parse() (length, lines int, err error) {
-	b := s.buf[s.start:s.end]
+// take appends the spans of the record at start, moves behind it and returns its line. Without a whole record in the
+// buffer it changes nothing and returns errMore.
+func (s *scanner) take() (line int, err error) {
+	spans, doubled := len(s.spans), len(s.doubled)
+	n, err := s.parse(s.buf[s.start:s.end])
+	if err != nil {
+		s.spans, s.doubled = s.spans[:spans], s.doubled[:doubled]
+		return 0, err
+	}
+	line = s.line
+	s.line += countLines(s.buf[s.start : s.start+n])
+	s.start += n
+	return line, nil
+}
+
+// parse appends the spans of the record that b begins with and returns its length with the line end.
+func (s *scanner) parse(b []byte) (int, error) {
 	if len(b) == 0 {
 		if s.eof {
-			return 0, 0, io.EOF
+			return 0, io.EOF
 		}
-		return 0, 0, errMore
+		return 0, errMore
 	}
-	s.spans = s.spans[:0]
-	i := 0
-	for {
-		var done bool
-		if i, done, err = s.field(b, i, &lines); err != nil {
-			return 0, 0, err
+	first := len(s.spans)
+	for i := 0; ; {
+		sp := span{from: uint32(s.start + i)}
+		quoted := false
+		if at := s.opening(b, i); at >= 0 {
+			end, next, err := s.quoted(b, at)
+			if err != nil {
+				return 0, err
+			}
+			sp, quoted, i = span{uint32(s.start + at + 1), uint32(s.start + end)}, true, next
 		}
-		if len(s.spans) > MaxColumns {
-			return 0, 0, &InputError{Message: fmt.Sprintf("line %d has more than %d columns", s.line, MaxColumns), File: s.file, Line: s.line,
-				Hint: "Hashline reads up to 10,000 columns: select the ones you need first, or check the delimiter"}
-		}
-		if done {
-			return i, lines, nil
-		}
-	}
-}
-
-// field takes the field at i and returns what follows its delimiter; done when it ends the record.
-func (s *scanner) field(b []byte, i int, lines *int) (next int, done bool, err error) {
-	sp := span{from: s.start + i, to: -1}
-	if i < len(b) && b[i] == '"' {
-		i, sp, err = s.quoted(b, i, lines)
-		if err != nil {
-			return 0, false, err
-		}
-	}
-	for ; i < len(b); i++ {
-		if c := b[i]; c == s.delim || c == '\n' || c == '\r' {
-			break
-		}
-	}
-	if sp.to < 0 {
-		sp.to = s.start + i
-	}
-	if i == len(b) {
-		if !s.eof {
-			return 0, false, errMore
-		}
-		s.spans = append(s.spans, sp)
-		return i, true, nil
-	}
-	s.spans = append(s.spans, sp)
-	switch b[i] {
-	case s.delim:
-		return i + 1, false, nil
-	case '\r':
-		if i+1 == len(b) && !s.eof {
-			return 0, false, errMore
-		}
-		if i+1 < len(b) && b[i+1] == '\n' {
+		for i < len(b) && !s.stops[b[i]] {
 			i++
 		}
+		if !quoted {
+			sp.to = uint32(s.start + i)
+		}
+		s.spans = append(s.spans, sp)
+		if len(s.spans)-first > MaxColumns {
+			return 0, &InputError{Message: fmt.Sprintf("line %d has more than %d columns", s.line, MaxColumns), File: s.file, Line: s.line,
+				Hint: "Hashline reads up to 10,000 columns: select the ones you need first, or check the delimiter"}
+		}
+		if i < len(b) && b[i] == s.delim {
+			i++
+			continue
+		}
+		return s.lineEnd(b, i)
 	}
-	*lines++
-	return i + 1, true, nil
 }
 
-// quoted takes a quoted field up to the quote that ends it. A quote that neither a quote nor a delimiter follows is text.
-func (s *scanner) quoted(b []byte, i int, lines *int) (int, span, error) {
-	sp := span{from: s.start + i + 1}
+// lineEnd returns what follows the line end at i, which is the end of b at the end of the input.
+func (s *scanner) lineEnd(b []byte, i int) (int, error) {
+	switch {
+	case i == len(b) && !s.eof:
+		return 0, errMore
+	case i == len(b) && s.partial:
+		return 0, io.EOF
+	case i == len(b):
+		return i, nil
+	case b[i] == '\r' && i+1 == len(b) && !s.eof:
+		return 0, errMore
+	case b[i] == '\r' && i+1 < len(b) && b[i+1] == '\n':
+		return i + 2, nil
+	}
+	return i + 1, nil
+}
+
+// opening returns where the quote of a quoted field at i stands, behind spaces at most, or -1.
+func (s *scanner) opening(b []byte, i int) int {
+	for i < len(b) && b[i] == ' ' && s.delim != ' ' {
+		i++
+	}
+	if i < len(b) && b[i] == '"' {
+		return i
+	}
+	return -1
+}
+
+// quoted returns where the quoted field that opens at i ends, and what follows its closing quote. A quote closes the
+// field when a delimiter or a line end follows, behind spaces at most; two quotes are one in the text, and any other is
+// text.
+func (s *scanner) quoted(b []byte, i int) (end, next int, err error) {
+	doubled := false
 	for j := i + 1; ; {
 		k := bytes.IndexByte(b[j:], '"')
 		if k < 0 {
-			if !s.eof {
-				return 0, sp, errMore
-			}
-			return 0, sp, &InputError{Message: fmt.Sprintf("the quote that opens on line %d is never closed", s.line+*lines), File: s.file, Line: s.line + *lines,
-				Hint: "close the quote, or double it if it is part of the text"}
+			return 0, 0, s.unclosed(b[:i])
 		}
 		k += j
-		if k+1 == len(b) && !s.eof {
-			return 0, sp, errMore
-		}
-		if k+1 < len(b) && b[k+1] == '"' {
-			sp.doubled = true
-			j = k + 2
+		after := k + 1
+		if after < len(b) && b[after] == '"' {
+			doubled = true
+			j = after + 1
 			continue
 		}
-		if k+1 < len(b) && b[k+1] != s.delim && b[k+1] != '\n' && b[k+1] != '\r' {
+		for after < len(b) && b[after] == ' ' && s.delim != ' ' {
+			after++
+		}
+		if after == len(b) && !s.eof {
+			return 0, 0, errMore
+		}
+		if after < len(b) && !s.stops[b[after]] {
 			j = k + 1
 			continue
 		}
-		sp.to = s.start + k
-		*lines += countLines(b[i+1 : k])
-		return k + 1, sp, nil
+		if doubled {
+			s.doubled = append(s.doubled, len(s.spans))
+		}
+		return k, after, nil
 	}
 }
 
+// unclosed says what a quote without its end means: before is the record up to the quote.
+func (s *scanner) unclosed(before []byte) error {
+	switch {
+	case !s.eof:
+		return errMore
+	case s.partial:
+		return io.EOF
+	}
+	line := s.line + countLines(before)
+	return &InputError{Message: fmt.Sprintf("the quote that opens on line %d is never closed", line), File: s.file, Line: line,
+		Hint: "close the quote, or double it if it is part of the text"}
+}
+
+// countLines counts line ends: those of Unix and Windows, or without any those of old Macs.
 func countLines(b []byte) int {
-	n := bytes.Count(b, []byte{'\n'})
-	if n == 0 {
-		return bytes.Count(b, []byte{'\r'})
+	if n := bytes.Count(b, []byte{'\n'}); n > 0 {
+		return n
 	}
-	return n
+	return bytes.Count(b, []byte{'\r'})
 }
 
-// collect turns spans into fields; doubled quotes are undone in place, which is safe once the record is complete.
-func (s *scanner) collect() {
-	s.record = s.record[:0]
-	for _, sp := range s.spans {
+// undouble makes one quote of two in the fields that have them, in place.
+func (s *scanner) undouble() {
+	for _, i := range s.doubled {
+		sp := &s.spans[i]
 		f := s.buf[sp.from:sp.to]
-		if sp.doubled {
-			f = undouble(f)
+		to := 0
+		for j := 0; j < len(f); j++ {
+			f[to] = f[j]
+			to++
+			if f[j] == '"' && j+1 < len(f) && f[j+1] == '"' {
+				j++
+			}
 		}
-		s.record = append(s.record, f)
+		sp.to = sp.from + uint32(to)
 	}
+	s.doubled = s.doubled[:0]
 }
 
-func undouble(f []byte) []byte {
-	to := 0
-	for i := 0; i < len(f); i++ {
-		f[to] = f[i]
-		to++
-		if f[i] == '"' && i+1 < len(f) && f[i+1] == '"' {
-			i++
-		}
-	}
-	return f[:to]
-}
-
-// fill reads more behind the unread part, moving it to the front and growing the buffer up to the limit.
+// fill reads until the buffer is full or the input ends, behind the unread part, which it moves to the front; a record
+// that fills the buffer makes it grow, up to the limit.
 func (s *scanner) fill() error {
 	if s.start > 0 {
 		s.end = copy(s.buf, s.buf[s.start:s.end])
@@ -199,15 +246,15 @@ func (s *scanner) fill() error {
 		if s.end >= s.limit {
 			return s.tooLong()
 		}
-		grown := make([]byte, min(2*len(s.buf), s.limit))
+		grown := make([]byte, min(4*len(s.buf), s.limit))
 		copy(grown, s.buf[:s.end])
 		s.buf = grown
 	}
-	for {
+	for s.end < len(s.buf) {
 		n, err := s.r.Read(s.buf[s.end:])
-		chunk := s.buf[s.end : s.end+n]
+		fresh := s.buf[s.end : s.end+n]
 		s.end += n
-		if bytes.IndexByte(chunk, 0) >= 0 {
+		if bytes.IndexByte(fresh, 0) >= 0 {
 			return &InputError{Message: "the file is not text: it has zero bytes", File: s.file,
 				Hint: "export it as CSV; UTF-16 text needs a byte order mark"}
 		}
@@ -218,17 +265,35 @@ func (s *scanner) fill() error {
 		if err != nil {
 			return err
 		}
-		if n > 0 {
-			return nil
-		}
 	}
+	return nil
 }
 
 func (s *scanner) tooLong() error {
 	e := &InputError{Message: fmt.Sprintf("the record on line %d is longer than %d MB", s.line, s.limit>>20), File: s.file, Line: s.line,
 		Hint: "check the line ends of the file"}
-	if s.end > 0 && bytes.IndexByte(s.buf[:s.end], '"') >= 0 {
-		e.Hint = "check the line ends of the file, and for a quote that is never closed"
+	if at := s.openQuote(s.buf[:s.end]); at >= 0 {
+		e.Line += countLines(s.buf[:at])
+		e.Message = fmt.Sprintf("the quote that opens on line %d is not closed within %d MB", e.Line, s.limit>>20)
+		e.Hint = "close the quote, or double it if it is part of the text"
 	}
 	return e
+}
+
+// openQuote returns where the quoted field stands that b, the part of a record, ends in, or -1.
+func (s *scanner) openQuote(b []byte) int {
+	for i := 0; i < len(b); {
+		if at := s.opening(b, i); at >= 0 {
+			_, next, err := s.quoted(b, at)
+			if err != nil {
+				return at
+			}
+			i = next
+		}
+		for i < len(b) && !s.stops[b[i]] {
+			i++
+		}
+		i++
+	}
+	return -1
 }

@@ -59,7 +59,7 @@ func run(ctx context.Context, c *pipeline.Call) error {
 		return err
 	}
 	source := func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(blob, 0, blob.Size())), nil }
-	f, report, err := csv.Read(ctx, source, csv.Options{Missing: p.Missing, Types: types})
+	f, report, err := csv.Read(ctx, source, csv.Options{Missing: p.Missing, Types: types, Cores: c.Cores})
 	if err != nil {
 		return tables.Fault(err)
 	}
