@@ -203,5 +203,10 @@ func (s *svg) text(text string, x, baseline vg.Length, f face, r role, side side
 		s.number(s.height - baseline)
 		s.put(`)"`)
 	}
+	if len(text) > 1 && f.font().has(text) { // a reader whose font is wider gets the text squeezed, not cut off
+		s.put(` textLength="`)
+		s.number(f.width(text))
+		s.put(`" lengthAdjust="spacingAndGlyphs"`)
+	}
 	s.put(`>`, escape.Replace(text), "</text>\n")
 }

@@ -75,6 +75,19 @@ func (f *weight) advance(buf *sfnt.Buffer, r rune) uint16 {
 	return uint16(a)
 }
 
+// has reports whether the font has every letter, so that the measured width is the true one.
+func (f *weight) has(s string) bool {
+	var buf sfnt.Buffer
+	for _, r := range s {
+		if r >= 0x250 {
+			if i, err := f.Face.Face.GlyphIndex(&buf, r); err != nil || i == 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // visible puts boxes where the font lacks a letter, and text that runs from right to left in the order of its looks.
 func (f *weight) visible(s string) string {
 	var buf sfnt.Buffer
