@@ -76,9 +76,12 @@ func size(n int64) string {
 	return fmt.Sprintf("%d B", n)
 }
 
-// grouped writes a count with thin spaces between thousands.
-func grouped(n int) string {
+// grouped writes a whole number of any type with thin spaces between thousands.
+func grouped(n any) string {
 	s := fmt.Sprint(n)
+	if n == summary.Count(0) { // not known
+		return "–"
+	}
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "\u202f" + s[i:]
 	}

@@ -226,7 +226,7 @@ func (v *view) When(t *time.Time) string { return when(t) }
 
 // Chosen says who chose the target.
 func (v *view) Chosen() string {
-	return map[string]string{"flag": "given with --target", "file": "from the pipeline file", "default": "the default for this data"}[v.Target.ChosenBy]
+	return map[string]string{"flag": "given with --target", "file": "from the pipeline file", "default": "the default for this data"}[string(v.Target.ChosenBy)]
 }
 
 // Positive is the class that the figures are of, when there are two.
