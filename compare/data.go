@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"time"
 
@@ -23,7 +22,7 @@ type Data struct {
 	ColumnsAdded   []string     `json:"columns_added"`
 	ColumnsRemoved []string     `json:"columns_removed"`
 	TypesChanged   []Change     `json:"types_changed"`
-	MatchedBy      string       `json:"matched_by"` // column NAME, content, or nothing when a table was not read
+	MatchedBy      string       `json:"matched_by"` // column NAME or content; empty when a table was not read, nothing when they share no column
 	Added          int          `json:"added"`
 	Removed        int          `json:"removed"`
 	Changed        int          `json:"changed"`
@@ -84,7 +83,7 @@ func table(ctx context.Context, store *artifact.Store, s *side) (*frame.Frame, e
 }
 
 // Tables compares two tables. Rows are matched by a column that tells them apart in both, else by content, and what is
-// left by position.
+// left by position: by the matched rows that it lies between.
 func Tables(d *Data, a, b *frame.Frame) {
 	d.RowsA, d.RowsB = a.Rows, b.Rows
 	var left, right []*frame.Column
@@ -109,155 +108,9 @@ func Tables(d *Data, a, b *frame.Frame) {
 		d.MatchedBy, d.Added, d.Removed = "nothing", b.Rows, a.Rows
 		return
 	}
-	m := matcher{Data: d, a: left, b: right, hashA: hashes(left, a.Rows), hashB: hashes(right, b.Rows), key: -1}
-	for i := range left {
-		if tellsApart(left[i]) && tellsApart(right[i]) {
-			m.key = i
-			break
-		}
-	}
-	if m.key >= 0 {
-		m.byKey()
-	} else {
-		m.byContent()
-	}
-}
-
-// matcher matches the rows of two lists of columns with the same names.
-type matcher struct {
-	*Data
-	a, b         []*frame.Column
-	hashA, hashB [][2]uint64
-	key          int
-}
-
-func hashes(columns []*frame.Column, rows int) [][2]uint64 {
-	one, two := frame.RowHashes(columns, rows, 1), frame.RowHashes(columns, rows, 2)
-	h := make([][2]uint64, rows)
-	for i := range h {
-		h[i] = [2]uint64{one[i], two[i]}
-	}
-	return h
-}
-
-// tellsApart reports whether a column has a different value in every row and is made for that: a text or a whole number.
-func tellsApart(c *frame.Column) bool {
-	if c.Len() < 2 || !(c.Type.Textual() || c.Type == frame.Integer) {
-		return false
-	}
-	seen := make(map[string]struct{}, c.Len())
-	for i := range c.Len() {
-		if c.Missing(i) {
-			return false
-		}
-		text := Cell(c, i)
-		if _, ok := seen[text]; ok {
-			return false
-		}
-		seen[text] = struct{}{}
-	}
-	return true
-}
-
-func (m *matcher) byKey() {
-	m.MatchedBy = "column " + m.a[m.key].Name
-	ka, kb := m.a[m.key], m.b[m.key]
-	at := make(map[string]int, ka.Len())
-	for i := range ka.Len() {
-		at[Cell(ka, i)] = i
-	}
-	for j := range kb.Len() {
-		key := Cell(kb, j)
-		i, ok := at[key]
-		if !ok {
-			m.added(j)
-			continue
-		}
-		delete(at, key)
-		if m.hashA[i] != m.hashB[j] {
-			m.changed(i, j)
-		}
-	}
-	var gone []int
-	for _, i := range at {
-		gone = append(gone, i)
-	}
-	slices.Sort(gone)
-	for _, i := range gone {
-		m.removed(i)
-	}
-}
-
-func (m *matcher) byContent() {
-	m.MatchedBy = "content"
-	at := make(map[[2]uint64][]int, len(m.hashA))
-	for i, h := range m.hashA {
-		at[h] = append(at[h], i)
-	}
-	var left, right []int
-	for j, h := range m.hashB {
-		if rows := at[h]; len(rows) > 0 {
-			at[h] = rows[1:]
-		} else {
-			right = append(right, j)
-		}
-	}
-	for _, rows := range at {
-		left = append(left, rows...)
-	}
-	slices.Sort(left)
-	if len(left) == len(right) {
-		for n, i := range left {
-			m.changed(i, right[n])
-		}
-		return
-	}
-	for len(left) > 0 || len(right) > 0 {
-		switch {
-		case len(right) == 0 || (len(left) > 0 && left[0] < right[0]):
-			m.removed(left[0])
-			left = left[1:]
-		case len(left) == 0 || right[0] < left[0]:
-			m.added(right[0])
-			right = right[1:]
-		default:
-			m.changed(left[0], right[0])
-			left, right = left[1:], right[1:]
-		}
-	}
-}
-
-func (m *matcher) keyOf(columns []*frame.Column, i int) string {
-	if m.key < 0 {
-		return ""
-	}
-	return Cell(columns[m.key], i)
-}
-
-func (m *matcher) added(j int) {
-	m.Added++
-	if len(m.Rows) < maxRows {
-		m.Rows = append(m.Rows, RowChange{"added", j + 1, m.keyOf(m.b, j)})
-	}
-}
-
-func (m *matcher) removed(i int) {
-	m.Removed++
-	if len(m.Rows) < maxRows {
-		m.Rows = append(m.Rows, RowChange{"removed", i + 1, m.keyOf(m.a, i)})
-	}
-}
-
-func (m *matcher) changed(i, j int) {
-	m.Changed++
-	for c := range m.a {
-		if len(m.Cells) >= maxRows {
-			return
-		}
-		if va, vb := Cell(m.a[c], i), Cell(m.b[c], j); va != vb {
-			m.Cells = append(m.Cells, CellChange{i + 1, j + 1, m.keyOf(m.a, i), m.a[c].Name, va, vb})
-		}
-	}
+	m := newMatcher(d, left, right)
+	m.match()
+	m.tell()
 }
 
 // Cell is the text of a value; a missing one is empty.

@@ -80,7 +80,6 @@ func (a *app) runRows(ctx context.Context, store *artifact.Store, limit int) ([]
 		case asError(err).Class == pipeline.ClassUnreachable || ctx.Err() != nil:
 			return nil, err
 		default:
-			fmt.Fprintf(a.err, "producer: run %s cannot be read: %s\n", id, plain(err.Error()))
 			rows = append(rows, runRow{RunID: id, Tags: map[string]string{}, Status: damaged})
 		}
 	}
