@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/metrics"
@@ -45,7 +46,7 @@ type StageChange struct {
 	StatusA string   `json:"status_a"`
 	StatusB string   `json:"status_b"`
 	Outputs []string `json:"outputs"` // names of the outputs that differ; none: it was computed again with the same result
-	Reason  string   `json:"reason"`
+	Reason  string   `json:"reason"`  // what differs: parameters, code, an input, the seed
 }
 
 // MetricChange is a metric of a model that moved.
@@ -90,7 +91,7 @@ func Runs(ctx context.Context, store *artifact.Store, a, b *pipeline.RunRecord) 
 		return nil, err
 	}
 	d := &Difference{Schema: Schema, A: a.RunID, B: b.RunID, SameResult: a.ResultDigest != "" && a.ResultDigest == b.ResultDigest,
-		Parameters: parameters(left.plan, right.plan), Code: code(a, b), Stages: stageChanges(a, b), Metrics: metricChanges(left.document, right.document)}
+		Parameters: parameters(left.plan, right.plan), Code: code(a, b), Stages: stageChanges(left, right), Metrics: metricChanges(left.document, right.document)}
 	if left.document.Input.SHA256 != right.document.Input.SHA256 {
 		if d.Data, err = data(ctx, store, left, right); err != nil {
 			return nil, err
@@ -176,7 +177,8 @@ func code(a, b *pipeline.RunRecord) []Change {
 	return list
 }
 
-func stageChanges(a, b *pipeline.RunRecord) []StageChange {
+func stageChanges(left, right *side) []StageChange {
+	a, b := left.record, right.record
 	list := []StageChange{}
 	for i := range a.Stages {
 		s := &a.Stages[i]
@@ -188,7 +190,7 @@ func stageChanges(a, b *pipeline.RunRecord) []StageChange {
 		if s.ActionKey == o.ActionKey && s.Status == o.Status {
 			continue
 		}
-		c := StageChange{Stage: s.Name, StatusA: s.Status, StatusB: o.Status, Outputs: []string{}, Reason: o.MissReason}
+		c := StageChange{Stage: s.Name, StatusA: s.Status, StatusB: o.Status, Outputs: []string{}, Reason: reason(left, right, s.Name)}
 		for _, out := range s.Outputs {
 			if other, ok := o.Output(out.Name); ok && other.Digest != out.Digest {
 				c.Outputs = append(c.Outputs, out.Name)
@@ -202,6 +204,54 @@ func stageChanges(a, b *pipeline.RunRecord) []StageChange {
 		}
 	}
 	return list
+}
+
+// reason says what of a stage that both runs have differs between them: parameters, code, inputs, else the seed.
+func reason(left, right *side, name string) string {
+	a, _ := left.plan.Stage(name)
+	b, _ := right.plan.Stage(name)
+	var why []string
+	if string(a.Params) != string(b.Params) {
+		why = append(why, "parameters")
+	}
+	if x, y := left.codeOf(name), right.codeOf(name); x != "" && y != "" && x != y {
+		why = append(why, "code")
+	}
+	inA, inB := left.inputs(a), right.inputs(b)
+	for _, n := range b.Needs {
+		if what := "input " + n.Role; inA[n.Role] != inB[n.Role] && !slices.Contains(why, what) {
+			why = append(why, what)
+		}
+	}
+	if len(why) == 0 && left.plan.Seed != right.plan.Seed {
+		why = append(why, "seed")
+	}
+	return strings.Join(why, ", ")
+}
+
+func (s *side) codeOf(stage string) string {
+	r, ok := s.record.Stage(stage)
+	if !ok {
+		return ""
+	}
+	return r.Code
+}
+
+// inputs are the digests that a stage got, by role.
+func (s *side) inputs(stage pipeline.Stage) map[string]string {
+	in := map[string]string{}
+	for _, n := range stage.Needs {
+		digest := ""
+		if n.Artifact != nil {
+			digest = n.Artifact.Digest.String()
+		} else if r, ok := s.record.Stage(n.Stage); ok {
+			if o, ok := r.Output(n.Output); ok {
+				digest = o.Digest.String()
+			}
+		}
+		in[n.Role] += digest + " "
+	}
+	return in
 }
 
 // figures are the metrics by name, in the order of the document.
