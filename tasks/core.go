@@ -47,15 +47,16 @@ type core struct {
 	asynq    *asynq.Client
 	log      *slog.Logger
 
-	mu    sync.Mutex
-	plans map[artifact.Digest]*planIndex // a few, by digest
+	mu     sync.Mutex
+	plans  map[artifact.Digest]*planIndex // a few, by digest
+	drains map[string]bool                // runs whose outbox is being drained, and whether to look again
 }
 
 func newCore(c Config) (*core, error) {
 	if c.Conn == nil || c.Store == nil {
 		return nil, errors.New("tasks: Config needs Conn and Store")
 	}
-	k := &core{redis: c.Conn.redis, store: c.Store, registry: c.Registry, queue: c.Queue, log: c.Log, plans: map[artifact.Digest]*planIndex{},
+	k := &core{redis: c.Conn.redis, store: c.Store, registry: c.Registry, queue: c.Queue, log: c.Log, plans: map[artifact.Digest]*planIndex{}, drains: map[string]bool{},
 		asynq: asynq.NewClientFromRedisClient(c.Conn.redis)}
 	if k.queue == "" {
 		k.queue = "hashline"

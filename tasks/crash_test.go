@@ -248,7 +248,7 @@ func TestCheckOwner(t *testing.T) {
 					i.Attempts[0] = taskID(m.run, "a", 1)
 				}
 			}
-			r := round{now: time.Now().Add(c.later), alive: c.alive, judge: c.judge}
+			r := &round{now: time.Now().Add(c.later), alive: c.alive, judge: c.judge}
 			if err := w.reconcileStage(ctx, s, "a", s.get("status", "a"), r); err != nil {
 				t.Fatal(err)
 			}

@@ -105,7 +105,7 @@ func TestDangerousStageRunsAlone(t *testing.T) {
 	id := taskID(m.run, "x", 1)
 	until(t, func() bool { return has([]WorkerInfo{w.snapshot()}, id) })
 	m.want("x=READY/1")
-	far := round{now: time.Now().Add(time.Hour), alive: []WorkerInfo{w.snapshot()}, judge: true}
+	far := &round{now: time.Now().Add(time.Hour), alive: []WorkerInfo{w.snapshot()}, judge: true}
 	s, err := b.client.load(ctx, m.run)
 	if err != nil {
 		t.Fatal(err)
@@ -219,7 +219,7 @@ func TestTaskTakenButNeverClaimed(t *testing.T) {
 	}
 	check := func() {
 		t.Helper()
-		if err := w.checkTask(ctx, s, entry{"a", 1}, round{now: time.Now().Add(time.Hour), judge: true}); err != nil {
+		if err := w.checkTask(ctx, s, entry{"a", 1}, &round{looks: 1, now: time.Now().Add(time.Hour), judge: true}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -100,7 +100,7 @@ func TestDamagedRecord(t *testing.T) {
 // The clock of Redis was set back: nothing may wait until it has caught up.
 func TestYoungerThan(t *testing.T) {
 	now := time.UnixMicro(1_000_000_000)
-	r := round{now: now}
+	r := &round{now: now}
 	for name, c := range map[string]struct {
 		moment string
 		want   bool

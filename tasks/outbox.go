@@ -31,8 +31,42 @@ func parseEntry(member string) (entry, error) {
 }
 
 // drain hands the ready stages of a run to asynq. State is always first: an entry leaves the outbox when asynq has its
-// task, or had it before. A stage that can never be handed over fails.
+// task, or had it before. A stage that can never be handed over fails. While another goroutine drains the outbox of the
+// run, that one looks once more instead: many stages that end at a time would each go through all that became ready.
 func (c *core) drain(ctx context.Context, run string) error {
+	if !c.startDrain(run) {
+		return nil
+	}
+	for {
+		err := c.drainOnce(ctx, run)
+		if c.endDrain(run, err) {
+			return err
+		}
+	}
+}
+
+// startDrain reports whether the caller is to drain; otherwise somebody does, and will look again.
+func (c *core) startDrain(run string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, busy := c.drains[run]
+	c.drains[run] = busy
+	return !busy
+}
+
+// endDrain reports whether nobody asked to look again, or the drain failed, which the reconciler mends.
+func (c *core) endDrain(run string, err error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if again := c.drains[run]; again && err == nil {
+		c.drains[run] = false
+		return false
+	}
+	delete(c.drains, run)
+	return true
+}
+
+func (c *core) drainOnce(ctx context.Context, run string) error {
 	members, err := c.redis.ZRange(ctx, keys{run}.name("outbox"), 0, -1).Result()
 	if err != nil || len(members) == 0 {
 		return err

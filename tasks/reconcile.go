@@ -23,11 +23,16 @@ type round struct {
 	now   time.Time // Redis' clock, which all moments in the state are of
 	alive []WorkerInfo
 	judge bool // whether a missing heartbeat means a death
+	looks int  // tasks that may still be asked for
 }
+
+// maxLooks bounds what a round asks asynq for. Where thousands of stages wait for their turn, a round looks at some of
+// them, by chance.
+const maxLooks = 200
 
 // youngerThan reports whether a moment of the state is less than d ago. One in the future is not: the clock of Redis was
 // set back, and nothing may wait until it has caught up.
-func (r round) youngerThan(moment string, d time.Duration) bool {
+func (r *round) youngerThan(moment string, d time.Duration) bool {
 	age := r.now.Sub(micros(moment))
 	return age >= 0 && age < d
 }
@@ -50,7 +55,7 @@ func (w *Worker) reconcileRuns(ctx context.Context) error {
 	if err != nil || len(runs) == 0 {
 		return err
 	}
-	r := round{judge: w.mayJudge()}
+	r := &round{judge: w.mayJudge(), looks: maxLooks}
 	if r.alive, err = w.workers(ctx); err != nil {
 		return err
 	}
@@ -67,7 +72,7 @@ func (w *Worker) reconcileRuns(ctx context.Context) error {
 	return errors.Join(append(errs, w.forgetDead(ctx, r.alive))...)
 }
 
-func (w *Worker) reconcileRun(ctx context.Context, run string, created time.Time, r round) error {
+func (w *Worker) reconcileRun(ctx context.Context, run string, created time.Time, r *round) error {
 	s, err := w.load(ctx, run)
 	if err != nil {
 		return err
@@ -93,7 +98,7 @@ func (w *Worker) reconcileRun(ctx context.Context, run string, created time.Time
 	return errors.Join(errs...)
 }
 
-func (w *Worker) reconcileStage(ctx context.Context, s *state, stage, status string, r round) error {
+func (w *Worker) reconcileStage(ctx context.Context, s *state, stage, status string, r *round) error {
 	if status != pipeline.Running && status != statusReady {
 		return nil
 	}
@@ -108,7 +113,7 @@ func (w *Worker) reconcileStage(ctx context.Context, s *state, stage, status str
 }
 
 // checkOwner hands over an attempt whose worker is gone, or does not know of it.
-func (w *Worker) checkOwner(ctx context.Context, s *state, e entry, r round) error {
+func (w *Worker) checkOwner(ctx context.Context, s *state, e entry, r *round) error {
 	if !r.judge {
 		return nil
 	}
@@ -124,11 +129,12 @@ func (w *Worker) checkOwner(ctx context.Context, s *state, e entry, r round) err
 
 // checkTask gives a ready stage a new task when the old one cannot lead to a claim any more: deleted by hand, archived,
 // or taken from the queue by a worker that died before it claimed.
-func (w *Worker) checkTask(ctx context.Context, s *state, e entry, r round) error {
+func (w *Worker) checkTask(ctx context.Context, s *state, e entry, r *round) error {
 	id := taskID(s.run, e.stage, e.attempt)
-	if r.youngerThan(s.get("ready", e.stage), unclaimedAfter) || has(r.alive, id) {
+	if r.looks <= 0 || r.youngerThan(s.get("ready", e.stage), unclaimedAfter) || has(r.alive, id) {
 		return nil
 	}
+	r.looks--
 	err := w.redis.ZScore(ctx, keys{s.run}.name("outbox"), e.member()).Err()
 	if !errors.Is(err, redis.Nil) {
 		return err // nil: not even handed to asynq

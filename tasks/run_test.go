@@ -67,6 +67,31 @@ func TestManyInputsUseAManifest(t *testing.T) {
 	}
 }
 
+// Hundreds of stages become ready at once, and one waits for them all.
+func TestWidePlan(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bench) {
+		const n = 600 // more events than longStream
+		p := plan(stage("root", "text", textParams{"r"}))
+		var names []string
+		for i := range n {
+			names = append(names, fmt.Sprintf("s%d", i))
+			p.Stages = append(p.Stages, stage(names[i], "text", textParams{fmt.Sprint(i)}, "root"))
+		}
+		p.Stages = append(p.Stages, stage("all", "text", textParams{"all"}, names...))
+		b.worker(WorkerOptions{Concurrency: 4})
+		b.worker(WorkerOptions{Concurrency: 4})
+		r, events := b.wait(b.submit(p))
+		if r.Status != pipeline.Succeeded || count(events, pipeline.StepStart) != n+2 || count(events, pipeline.StepSuccess) != n+2 {
+			t.Errorf("status %s, %d starts, %d successes", r.Status, count(events, pipeline.StepStart), count(events, pipeline.StepSuccess))
+		}
+		for i := range events[1:] {
+			if events[i+1].ID <= events[i].ID {
+				t.Fatalf("event %s comes behind %s", events[i+1].ID, events[i].ID)
+			}
+		}
+	})
+}
+
 func TestTwoSubmissionsAtOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bench) {
 		b.worker(WorkerOptions{Concurrency: 2})

@@ -23,14 +23,22 @@ const (
 	settleDelay   = 3 * time.Second
 )
 
+// Behind longStream events a watcher looks every watchPause instead of being woken by each event: the embedded Redis goes
+// through the whole stream for that.
+const (
+	longStream = 2000
+	watchPause = 50 * time.Millisecond
+)
+
 // Watch calls fn for every event of a run behind the one with the id after ("" for all), within milliseconds of its
 // happening, and returns nil behind the last event of the run. An error of fn ends it. The events of a run that Redis has
 // forgotten come from the store; one that neither knows is ErrNoRun. A run whose record cannot be stored is an error.
 func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.Event) error) error {
 	answered := time.Now()
 	var over time.Time // since when the run is over without a record
+	seen := 0
 	for next := after; ; {
-		messages, err := c.read(ctx, run, next)
+		messages, err := c.read(ctx, run, next, seen > longStream)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -54,6 +62,7 @@ func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.
 			continue
 		}
 		answered = time.Now()
+		seen += len(messages)
 		for _, m := range messages {
 			next = m.ID
 			e := parseEvent(run, m)
@@ -88,11 +97,16 @@ func (c *Client) settleFor(ctx context.Context, run string, over time.Time) erro
 }
 
 // read returns the events behind one; none when nothing happened for a while.
-func (c *Client) read(ctx context.Context, run, after string) ([]redis.XMessage, error) {
+func (c *Client) read(ctx context.Context, run, after string, long bool) ([]redis.XMessage, error) {
 	if after == "" {
 		after = "0"
 	}
-	messages, err := c.readStream(ctx, run, after, watchBlock)
+	block := watchBlock
+	if long {
+		_ = pause(ctx, watchPause)
+		block = -1
+	}
+	messages, err := c.readStream(ctx, run, after, block)
 	if err != nil || len(messages) > 0 {
 		return messages, err
 	}
