@@ -131,14 +131,14 @@ func (r *Report) tooRagged(fields int, file string) error {
 	}
 	first := r.Ragged[0]
 	return &InputError{
-		Message: fmt.Sprintf("%d of %d rows do not have %d fields like the header: %s", r.RaggedCount, all, fields, r.raggedLines(5)),
+		Message: fmt.Sprintf("%d of %d rows do not have %d fields like the header: %s", r.RaggedCount, all, fields, r.RaggedLines(5)),
 		File:    file, Line: first.Line,
 		Hint: "check the delimiter and the quotes of the file, or mend those rows",
 	}
 }
 
-// raggedLines lists the first ragged rows.
-func (r *Report) raggedLines(most int) string {
+// RaggedLines lists the first ragged rows, up to most of them: "line 7 has 3, line 9 has 2, and 4 more".
+func (r *Report) RaggedLines(most int) string {
 	var b strings.Builder
 	for i, row := range r.Ragged[:min(most, len(r.Ragged))] {
 		if i > 0 {

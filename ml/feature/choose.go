@@ -1,6 +1,7 @@
 package feature
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -12,13 +13,13 @@ import (
 type Choice struct {
 	Columns     []string  `json:"columns,omitempty"`      // only these columns, as they are; none: chosen by type
 	Include     []string  `json:"include,omitempty"`      // these too, though their type would leave them out
-	Exclude     []string  `json:"exclude,omitempty"`      // never these
+	Exclude     []string  `json:"exclude,omitempty"`      // never these, nor what would be made from them
 	Dates       []Parts   `json:"dates,omitempty"`        // parts of dates; none: all of every date, unless Columns says which
 	DaysBetween []Between `json:"days_between,omitempty"` // days between dates; none: between all pairs, unless Columns says which
 	Ratios      []Ratio   `json:"ratios,omitempty"`       // quotients of numbers; none unless named
 }
 
-// Parts are wanted parts of a date.
+// Parts are wanted parts of a date; none: all of them.
 type Parts struct {
 	Column string   `json:"column"`
 	Parts  []string `json:"parts"`
@@ -53,16 +54,31 @@ const maxPairs = 10
 type chooser struct {
 	Choice
 	columns   map[string]*frame.Column
-	used      map[string]bool
+	used      map[string]bool // columns that features are made from
+	taken     map[string]bool // names of features
 	recipe    Recipe
 	decisions []Decision
 }
 
+// Needs reports whether Choose looks at the values of a column of that name and type. Of others it wants name and type
+// alone.
+func (c *Choice) Needs(name string, t frame.Type) bool {
+	in := func(r Ratio) bool { return r.Numerator == name || r.Denominator == name }
+	switch {
+	case slices.Contains(c.Exclude, name):
+		return false
+	case t == frame.Date, slices.Contains(c.Include, name), slices.Contains(c.Columns, name), slices.ContainsFunc(c.Ratios, in):
+		return true
+	}
+	return len(c.Columns) == 0 && t != frame.Identifier && t != frame.Text
+}
+
 // Choose makes the recipe for the columns of a table without those of without (the target's column), and says of every
 // column why it is used or not. Numbers, booleans and categories are features, dates give parts and distances;
-// identifiers, free text, and columns of a single value are not used unless included. Errors are of type *csv.InputError.
+// identifiers, free text, and columns of a single value are not used unless included. Columns that c does not need may
+// come without values. Errors are of type *csv.InputError.
 func Choose(columns []*frame.Column, without string, c Choice) (*Recipe, []Decision, error) {
-	h := &chooser{Choice: c, columns: map[string]*frame.Column{}, used: map[string]bool{}}
+	h := &chooser{Choice: c, columns: map[string]*frame.Column{}, used: map[string]bool{}, taken: map[string]bool{}}
 	names := make([]string, len(columns))
 	for i, col := range columns {
 		names[i] = col.Name
@@ -78,6 +94,11 @@ func Choose(columns []*frame.Column, without string, c Choice) (*Recipe, []Decis
 	}
 	if err := h.derived(columns, without); err != nil {
 		return nil, nil, err
+	}
+	for i := range h.decisions {
+		if d := &h.decisions[i]; d.Use == "left_out" && h.used[d.Column] {
+			d.Use, d.Reason = "feature", "a ratio is made from it"
+		}
 	}
 	if len(h.recipe.Features) == 0 {
 		return nil, nil, &csv.InputError{Message: "no column can be a feature", Hint: "include one with --include, or give its type with --type"}
@@ -154,16 +175,17 @@ func (h *chooser) feature(c *frame.Column, reason string) {
 }
 
 func (h *chooser) add(f Feature) {
-	for n, base := 2, f.Name; slices.ContainsFunc(h.recipe.Features, func(o Feature) bool { return o.Name == f.Name }); n++ {
+	for n, base := 2, f.Name; h.taken[f.Name]; n++ {
 		f.Name = fmt.Sprintf("%s_%d", base, n)
 	}
+	h.taken[f.Name] = true
 	h.recipe.Features = append(h.recipe.Features, f)
 	for _, in := range f.Inputs {
 		h.used[in] = true
 	}
 }
 
-// derived adds parts of dates, distances and ratios.
+// derived adds parts of dates, distances and ratios, and decides about the dates.
 func (h *chooser) derived(columns []*frame.Column, without string) error {
 	var dates []*frame.Column
 	for _, c := range columns {
@@ -171,38 +193,18 @@ func (h *chooser) derived(columns []*frame.Column, without string) error {
 			dates = append(dates, c)
 		}
 	}
-	parts, between := h.Dates, h.DaysBetween
-	if len(h.Columns) == 0 && len(parts) == 0 {
-		for _, c := range dates {
-			if !constant(c) {
-				parts = append(parts, Parts{c.Name, DateParts})
-			}
-		}
+	if err := h.addParts(dates); err != nil {
+		return err
 	}
+	between := h.DaysBetween
 	if len(h.Columns) == 0 && len(between) == 0 {
 		between = pairs(dates)
 	}
-	for _, p := range parts {
-		for _, part := range p.Parts {
-			if !slices.Contains(DateParts, part) {
-				return &csv.InputError{Message: fmt.Sprintf("a date has no part %s", csv.Quote(part)), Hint: fmt.Sprintf("want some of %v", DateParts)}
-			}
-			h.add(Feature{p.Column + "." + part, part, []string{p.Column}})
-		}
-	}
 	for _, b := range between {
-		name := b.Name
-		if name == "" {
-			name = "days from " + b.From + " to " + b.To
-		}
-		h.add(Feature{name, OpDaysBetween, []string{b.From, b.To}})
+		h.addDerived(b.Name, "days from "+b.From+" to "+b.To, OpDaysBetween, b.From, b.To)
 	}
 	for _, r := range h.Ratios {
-		name := r.Name
-		if name == "" {
-			name = r.Numerator + " / " + r.Denominator
-		}
-		h.add(Feature{name, OpRatio, []string{r.Numerator, r.Denominator}})
+		h.addDerived(r.Name, r.Numerator+" / "+r.Denominator, OpRatio, r.Numerator, r.Denominator)
 	}
 	for _, c := range dates {
 		switch {
@@ -217,8 +219,48 @@ func (h *chooser) derived(columns []*frame.Column, without string) error {
 	return nil
 }
 
+// addParts adds the parts that are asked for, and all parts of the dates that are to be used without saying how.
+func (h *chooser) addParts(dates []*frame.Column) error {
+	parts := slices.Clone(h.Dates)
+	named := func(name string) bool {
+		return slices.ContainsFunc(h.Dates, func(p Parts) bool { return p.Column == name })
+	}
+	for _, c := range dates {
+		wanted := slices.Contains(h.Include, c.Name) || slices.Contains(h.Columns, c.Name)
+		open := len(h.Columns) == 0 && len(h.Dates) == 0 && !constant(c)
+		if (wanted || open) && !named(c.Name) {
+			parts = append(parts, Parts{c.Name, DateParts})
+		}
+	}
+	for _, p := range parts {
+		list := p.Parts
+		if len(list) == 0 {
+			list = DateParts
+		}
+		for _, part := range list {
+			if !slices.Contains(DateParts, part) {
+				return &csv.InputError{Message: fmt.Sprintf("a date has no part %s", csv.Quote(part)), Hint: fmt.Sprintf("want some of %v", DateParts)}
+			}
+			h.addDerived("", p.Column+"."+part, part, p.Column)
+		}
+	}
+	return nil
+}
+
+// addDerived adds a feature that is made from columns, unless one of them is excluded.
+func (h *chooser) addDerived(name, otherwise, op string, inputs ...string) {
+	for _, in := range inputs {
+		if slices.Contains(h.Exclude, in) {
+			return
+		}
+	}
+	h.add(Feature{cmp.Or(name, otherwise), op, inputs})
+}
+
+// pairs are the first pairs of dates that differ from row to row.
 func pairs(dates []*frame.Column) []Between {
 	var all []Between
+	dates = slices.DeleteFunc(slices.Clone(dates), constant)
 	for i, a := range dates {
 		for _, b := range dates[i+1:] {
 			if len(all) < maxPairs {

@@ -169,24 +169,43 @@ func ratio(a, b []float64) []float64 {
 	return v
 }
 
+// datePart looks days up in a table when they lie close together, as those of most files do.
 func datePart(part string, days []int32) []float64 {
 	v := make([]float64, len(days))
-	known := map[int32]float64{} // files repeat their dates
-	for i, d := range days {
-		x, ok := known[d]
-		if !ok {
-			x = math.NaN()
-			if d != frame.MissingDay {
-				x = partOf(part, time.Unix(int64(d)*86400, 0).UTC())
-			}
-			known[d] = x
+	first, last := dayRange(days)
+	var known []float64
+	if span := int64(last) - int64(first); span >= 0 && span < max(1<<16, int64(len(days))) {
+		known = make([]float64, span+1)
+		for i := range known {
+			known[i] = partOf(part, int64(first)+int64(i))
 		}
-		v[i] = x
+	}
+	for i, d := range days {
+		switch {
+		case d == frame.MissingDay:
+			v[i] = math.NaN()
+		case known != nil:
+			v[i] = known[d-first]
+		default:
+			v[i] = partOf(part, int64(d))
+		}
 	}
 	return v
 }
 
-func partOf(part string, t time.Time) float64 {
+// dayRange returns the first and the last day; first > last says that there is none.
+func dayRange(days []int32) (first, last int32) {
+	first, last = math.MaxInt32, math.MinInt32
+	for _, d := range days {
+		if d != frame.MissingDay {
+			first, last = min(first, d), max(last, d)
+		}
+	}
+	return first, last
+}
+
+func partOf(part string, day int64) float64 {
+	t := time.Unix(day*86400, 0).UTC()
 	switch part {
 	case "year":
 		return float64(t.Year())

@@ -143,7 +143,7 @@ func noColumn(name string, columns []string) error {
 
 // Nearest returns the name that is closest to a misspelt one, or nothing when none is close.
 func Nearest(name string, names []string) string {
-	best, least := "", max(2, len(name)/3)+1
+	best, least := "", min(len(name)/2, max(2, len(name)/3))+1
 	lower := strings.ToLower(name)
 	for _, n := range names[:min(len(names), 2000)] {
 		if len(n) > 200 || len(name) > 200 {
@@ -183,8 +183,12 @@ func (t *Target) Labels(c *frame.Column) ([]int32, []string, error) {
 		return t.values(c)
 	}
 	if !c.Type.Numeric() {
-		return nil, nil, &csv.InputError{Message: fmt.Sprintf("the target compares the column %s, which is of type %v, with a number", csv.Quote(c.Name), c.Type),
+		e := &csv.InputError{Message: fmt.Sprintf("the target compares the column %s, which is of type %v, with a number", csv.Quote(c.Name), c.Type),
 			Hint: fmt.Sprintf("compare a numeric column, or use the column's values as classes: --target %s", csv.Quote(c.Name))}
+		if c.Type == frame.Identifier {
+			e.Hint = fmt.Sprintf("if it holds numbers, say so: --type %s", csv.Quote(c.Name+"=integer"))
+		}
+		return nil, nil, e
 	}
 	y := make([]int32, len(c.Num))
 	for i, v := range c.Num {
@@ -303,7 +307,7 @@ func numericClasses(c *frame.Column) ([]int32, []string, error) {
 	}
 	classes := make([]string, len(distinct))
 	for i, v := range distinct {
-		classes[i] = strconv.FormatFloat(v+0, 'g', -1, 64)
+		classes[i] = numberText(v)
 		if c.Type == frame.Boolean {
 			classes[i] = strconv.FormatBool(v != 0)
 		}
@@ -317,6 +321,14 @@ func numericClasses(c *frame.Column) ([]int32, []string, error) {
 		}
 	}
 	return y, classes, nil
+}
+
+// numberText writes whole numbers of ordinary size without exponent.
+func numberText(v float64) string {
+	if v == math.Trunc(v) && math.Abs(v) < 1e15 {
+		return strconv.FormatFloat(v+0, 'f', -1, 64) // +0: no -0
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
 }
 
 // proposeThreshold refuses a numeric target of many values and proposes its median.
@@ -333,5 +345,5 @@ func proposeThreshold(c *frame.Column) error {
 		median = values[0]
 	}
 	return &csv.InputError{Message: fmt.Sprintf("the target column %s is numeric with more than %d distinct values", csv.Quote(c.Name), MaxDistinct),
-		Hint: fmt.Sprintf("give a threshold, for example --target %s", csv.Quote(fmt.Sprintf("%s > %s", c.Name, strconv.FormatFloat(median, 'g', -1, 64))))}
+		Hint: fmt.Sprintf("give a threshold, for example --target %s", csv.Quote(c.Name+" > "+numberText(median)))}
 }

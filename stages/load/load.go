@@ -66,9 +66,8 @@ func run(ctx context.Context, c *pipeline.Call) error {
 	if len(f.Columns) < 2 {
 		return pipeline.BadInput("the file has one column").WithHint("a target and a feature need two; check the delimiter of the file")
 	}
-	if n := report.RaggedCount; n > 0 {
-		first := report.Ragged[0]
-		c.Warn("RAGGED_ROWS", fmt.Sprintf("%d rows do not have %d fields and were left out; the first is line %d with %d", n, len(f.Columns), first.Line, first.Fields), "")
+	if report.RaggedCount > 0 {
+		c.Warn("RAGGED_ROWS", fmt.Sprintf("rows without %d fields were left out: %s", len(f.Columns), report.RaggedLines(10)), "")
 	}
 	for _, name := range report.Renamed {
 		c.Warn("RENAMED_COLUMN", fmt.Sprintf("a column without a name of its own is called %s", csv.Quote(name)), name)

@@ -59,19 +59,19 @@ func Kind() pipeline.Kind {
 
 func run(_ context.Context, c *pipeline.Call) error {
 	p := c.Params.(*Params)
-	f, err := tables.Read(c, "table")
+	t, err := tables.Open(c, "table")
 	if err != nil {
 		return err
 	}
-	d, notes, err := Prepare(f, p)
+	d, notes, err := Prepare(t, p)
 	if err != nil {
 		return tables.Fault(err)
 	}
 	if notes.Duplicates > 0 {
-		c.Warn("DUPLICATE_ROWS", fmt.Sprintf("%d rows are equal to an earlier one in every column and were left out", notes.Duplicates), "")
+		c.Warn("DUPLICATE_ROWS", fmt.Sprintf("%s equal to an earlier one in every column and left out", rowsAre(notes.Duplicates)), "")
 	}
 	if notes.MissingTarget > 0 {
-		c.Warn("MISSING_TARGET", fmt.Sprintf("%d rows have no value in the target's column and were left out", notes.MissingTarget), notes.Target.Column)
+		c.Warn("MISSING_TARGET", fmt.Sprintf("%s without a value in the target's column and left out", rowsAre(notes.MissingTarget)), notes.Target.Column)
 	}
 	if err := tables.WriteDataset(c, "table", d); err != nil {
 		return err
@@ -79,8 +79,24 @@ func run(_ context.Context, c *pipeline.Call) error {
 	return c.WriteJSON("notes", notes)
 }
 
+func rowsAre(n int) string {
+	if n == 1 {
+		return "1 row is"
+	}
+	return fmt.Sprintf("%d rows are", n)
+}
+
+// Table is a table whose columns are read when they are needed, so that they need not be in memory together.
+type Table interface {
+	// Describe returns the columns without their values.
+	Describe() *frame.Frame
+	// Each calls use with every column in turn, values included, in the table's order.
+	Each(use func(*frame.Column) error) error
+}
+
 // Prepare does the work of the stage. Findings about the data are of type *csv.InputError.
-func Prepare(f *frame.Frame, p *Params) (*dataset.Dataset, *Notes, error) {
+func Prepare(t Table, p *Params) (*dataset.Dataset, *Notes, error) {
+	f := t.Describe()
 	names := make([]string, len(f.Columns))
 	for i, c := range f.Columns {
 		names[i] = c.Name
@@ -89,80 +105,106 @@ func Prepare(f *frame.Frame, p *Params) (*dataset.Dataset, *Notes, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if p.Split != "" && f.Column(p.Split) == nil {
+		return nil, nil, &csv.InputError{Message: fmt.Sprintf("there is no column %s to split by", csv.Quote(p.Split)), Hint: "names are exact"}
+	}
 	notes := &Notes{RowsIn: f.Rows, Target: TargetNotes{Expression: target.Expression, Column: target.Column}}
+	repeats, err := scan(t, f, p, target.Column)
+	if err != nil {
+		return nil, nil, err
+	}
 	y, classes, err := target.Labels(f.Column(target.Column))
 	if err != nil {
 		return nil, nil, err
 	}
-	rows := notes.keep(f, y)
-	if len(rows) == 0 {
-		return nil, nil, &csv.InputError{Message: fmt.Sprintf("every value of the target column %s is missing", csv.Quote(target.Column)), Hint: "choose another target, or check which texts count as missing"}
-	}
-	if len(rows) < f.Rows {
-		f = f.Take(rows)
-		kept := make([]int32, len(rows))
-		for i, r := range rows {
-			kept[i] = y[r]
-		}
-		y = kept
-	}
-	recipe, decisions, err := feature.Choose(f.Columns, target.Column, p.Features)
-	if err != nil {
+	if y, err = notes.keep(f, y, repeats); err != nil {
 		return nil, nil, err
 	}
 	d := &dataset.Dataset{Y: y, Classes: classes, Expression: target.Expression}
-	if d.Features, err = recipe.Apply(f); err != nil {
+	if err := notes.features(d, f, p); err != nil {
 		return nil, nil, err
-	}
-	if d.Recipe, err = json.Marshal(recipe); err != nil {
-		return nil, nil, err
-	}
-	if err := splitColumn(d, f, p.Split); err != nil {
-		return nil, nil, err
-	}
-	notes.RowsOut, notes.Features = len(y), recipe.Features
-	notes.Columns = append(decisions, feature.Decision{Column: target.Column, Type: f.Column(target.Column).Type.String(), Use: "target", Reason: "the target is made from it"})
-	for i, n := range d.Counts() {
-		notes.Target.Classes = append(notes.Target.Classes, ClassCount{classes[i], n})
 	}
 	return d, notes, nil
 }
 
-// keep returns the rows that have a class and are no repetition, and counts the others.
-func (n *Notes) keep(f *frame.Frame, y []int32) []int32 {
-	// Two hashes of different keys make 128 bits: no two different rows agree by chance.
-	a, b := frame.RowHashes(f.Columns, f.Rows, 1), frame.RowHashes(f.Columns, f.Rows, 2)
-	seen := make(map[[2]uint64]struct{}, f.Rows)
-	rows := make([]int32, 0, f.Rows)
-	for i := range f.Rows {
-		key := [2]uint64{a[i], b[i]}
-		if _, repeated := seen[key]; repeated {
-			n.Duplicates++
-			continue
+// scan goes over all columns once. It fills f with those that are needed, and returns the rows that are equal to an
+// earlier one in every column.
+func scan(t Table, f *frame.Frame, p *Params, target string) (*repeats, error) {
+	r, at := newRepeats(f.Rows), 0
+	err := t.Each(func(c *frame.Column) error {
+		r.add(c)
+		if c.Name == target || c.Name == p.Split || p.Features.Needs(c.Name, c.Type) {
+			f.Columns[at] = c
 		}
-		seen[key] = struct{}{}
-		if y[i] < 0 {
-			n.MissingTarget++
-			continue
-		}
-		rows = append(rows, int32(i))
-	}
-	return rows
+		at++
+		return nil
+	})
+	return r, err
 }
 
-func splitColumn(d *dataset.Dataset, f *frame.Frame, name string) error {
+// keep drops the rows of f that have no class or are repetitions, counts them, and returns the classes of the others.
+func (n *Notes) keep(f *frame.Frame, y []int32, r *repeats) ([]int32, error) {
+	rows := make([]int32, 0, f.Rows)
+	for i := range f.Rows {
+		switch {
+		case r.repeated(i):
+			n.Duplicates++
+		case y[i] < 0:
+			n.MissingTarget++
+		default:
+			rows = append(rows, int32(i))
+		}
+	}
+	n.RowsOut = len(rows)
+	if len(rows) == 0 {
+		return nil, &csv.InputError{Message: fmt.Sprintf("every value of the target column %s is missing", csv.Quote(n.Target.Column)),
+			Hint: "choose another target, or check which texts count as missing"}
+	}
+	if len(rows) == f.Rows {
+		return y, nil
+	}
+	f.Rows = len(rows)
+	for i, c := range f.Columns {
+		if c.Len() > 0 {
+			f.Columns[i] = c.Take(rows) // one at a time: the whole column is garbage then
+		}
+	}
+	kept := make([]int32, len(rows))
+	for i, r := range rows {
+		kept[i] = y[r]
+	}
+	return kept, nil
+}
+
+// features makes the features of the dataset, and the notes on them.
+func (n *Notes) features(d *dataset.Dataset, f *frame.Frame, p *Params) error {
+	recipe, decisions, err := feature.Choose(f.Columns, n.Target.Column, p.Features)
+	if err != nil {
+		return err
+	}
+	if d.Features, err = recipe.Apply(f); err != nil {
+		return err
+	}
+	if d.Recipe, err = json.Marshal(recipe); err != nil {
+		return err
+	}
+	splitColumn(d, f, p.Split)
+	n.Features = recipe.Features
+	n.Columns = append(decisions, feature.Decision{Column: n.Target.Column, Type: f.Column(n.Target.Column).Type.String(), Use: "target", Reason: "the target is made from it"})
+	for i, rows := range d.Counts() {
+		n.Target.Classes = append(n.Target.Classes, ClassCount{d.Classes[i], rows})
+	}
+	return nil
+}
+
+func splitColumn(d *dataset.Dataset, f *frame.Frame, name string) {
 	if name == "" {
-		return nil
+		return
 	}
-	column := f.Column(name)
-	if column == nil {
-		return &csv.InputError{Message: fmt.Sprintf("there is no column %s to split by", csv.Quote(name)), Hint: "names are exact"}
-	}
-	d.Split = column
+	d.Split = f.Column(name)
 	for _, c := range d.Features {
 		if c.Name == name { // a feature of that name and another content would be taken for it
 			d.Split = c
 		}
 	}
-	return nil
 }

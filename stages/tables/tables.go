@@ -4,7 +4,11 @@ package tables
 import (
 	"errors"
 	"fmt"
+	"slices"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/ml/dataset"
 	"github.com/hashline/hashline/ml/frame"
@@ -14,6 +18,78 @@ import (
 
 // MediaType is that of Parquet files.
 const MediaType = "application/vnd.apache.parquet"
+
+// Table is a table of an input whose columns are read when they are needed.
+type Table struct {
+	blob  *artifact.Blob
+	role  string
+	head  *frame.Frame
+	cores int
+}
+
+// partValues is about how many values one goroutine of Each reads at once: opening the file anew for every part costs
+// less than holding many columns of a long table.
+const partValues = 1 << 20
+
+// Open opens the table of an input.
+func Open(c *pipeline.Call, role string) (*Table, error) {
+	blob, err := c.Input(role)
+	if err != nil {
+		return nil, err
+	}
+	head, err := parquet.Describe(blob, blob.Size())
+	if err != nil {
+		return nil, fmt.Errorf("input %s: %w", role, err)
+	}
+	return &Table{blob, role, head, max(1, c.Cores)}, nil
+}
+
+// Describe returns the columns without their values. The frame is the caller's.
+func (t *Table) Describe() *frame.Frame {
+	f := *t.head
+	f.Columns = slices.Clone(f.Columns)
+	return &f
+}
+
+// Each calls use with every column in turn, in the table's order. It reads a part of the columns on every core at once
+// and holds no more.
+func (t *Table) Each(use func(*frame.Column) error) error {
+	n := len(t.head.Columns)
+	part := min(max(1, partValues/max(1, t.head.Rows)), (n+t.cores-1)/t.cores)
+	for from := 0; from < n; from += part * t.cores {
+		columns, err := t.read(t.head.Columns[from:min(from+part*t.cores, n)], part)
+		if err != nil {
+			return fmt.Errorf("input %s: %w", t.role, err)
+		}
+		for i, c := range columns {
+			columns[i] = nil
+			if err := use(c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// read returns the columns with their values, read in parts side by side.
+func (t *Table) read(heads []*frame.Column, part int) ([]*frame.Column, error) {
+	columns := make([]*frame.Column, len(heads))
+	var g errgroup.Group
+	for from := 0; from < len(heads); from += part {
+		g.Go(func() error {
+			var names []string
+			for _, c := range heads[from:min(from+part, len(heads))] {
+				names = append(names, c.Name)
+			}
+			f, err := parquet.Read(t.blob, t.blob.Size(), names...)
+			if err == nil {
+				copy(columns[from:], f.Columns)
+			}
+			return err
+		})
+	}
+	return columns, g.Wait()
+}
 
 // Read reads the table of an input.
 func Read(c *pipeline.Call, role string) (*frame.Frame, error) {
