@@ -126,6 +126,9 @@ func Confusion(model string, m metrics.Confusion) Figure {
 			}
 		}
 	}
+	if len(m.Labels) == 0 {
+		return message("Confusion: "+model, "There are no classes.")
+	}
 	x := layout(merged(m, maxConfused))
 	note := fmt.Sprintf("%s of %s test rows are right (%s); cells count rows", grouped(int(hit)), grouped(int(all)), percent(share(int(hit), int(all))))
 	if x.shares {

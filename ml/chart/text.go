@@ -262,13 +262,13 @@ func short(v float64) string {
 	case v == 0:
 		return "0"
 	case a >= 1e6 || a < 1e-3:
-		s = strings.Replace(strconv.FormatFloat(v, 'g', 3, 64), "e+0", "e", 1)
+		s = strings.NewReplacer("e+0", "e", "e-0", "e-", "e+", "e").Replace(strconv.FormatFloat(v, 'g', 3, 64))
 	case a >= 100 || v == math.Trunc(v):
 		s = strconv.FormatFloat(v, 'f', 0, 64)
 	default:
 		s = strconv.FormatFloat(v, 'g', 3, 64)
 	}
-	return strings.ReplaceAll(strings.Replace(s, "e+", "e", 1), "-", "−")
+	return strings.ReplaceAll(s, "-", "−")
 }
 
 // decimals writes a number with n decimals and no minus before zeros.

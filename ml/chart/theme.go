@@ -30,7 +30,7 @@ const (
 // palettes for a light and a dark page.
 var (
 	day = [roles]color.NRGBA{paper: rgb(0xffffff), text: rgb(0x1b1f24), soft: rgb(0x57606a), faint: rgb(0xe2e6eb), light: rgb(0xffffff), warm: rgb(0xc04f00), cold: rgb(0x0072b2),
-		blue: rgb(0x0072b2), vermillion: rgb(0xd55e00), green: rgb(0x009e73), purple: rgb(0xcc79a7), orange: rgb(0xe69f00), sky: rgb(0x56b4e9)}
+		blue: rgb(0x0072b2), vermillion: rgb(0xd55e00), green: rgb(0x009e73), purple: rgb(0xbf6798), orange: rgb(0xe69f00), sky: rgb(0x56b4e9)}
 	night = [roles]color.NRGBA{paper: rgb(0x1a1e24), text: rgb(0xe6e9ed), soft: rgb(0xa3adb8), faint: rgb(0x343b44), light: rgb(0xffffff), warm: rgb(0xc04f00), cold: rgb(0x0072b2),
 		blue: rgb(0x3f97db), vermillion: rgb(0xf0763a), green: rgb(0x1db889), purple: rgb(0xd992bb), orange: rgb(0xf0b429), sky: rgb(0x9ad7f7)}
 )
