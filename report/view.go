@@ -3,7 +3,6 @@ package report
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -43,6 +42,7 @@ type view struct {
 	Timeline template.HTML
 	Repeat   string
 	Lost     []string // outputs that could not be read
+	svgs     [][]byte // of all pictures
 
 	MoreColumns, MoreFeatures     int
 	Queued, Fetch, Compute, Store float64
@@ -89,7 +89,7 @@ func newView(ctx context.Context, store *artifact.Store, r *pipeline.RunRecord, 
 // picture is one plot.
 type picture struct {
 	Alt           string
-	URL           template.URL
+	Number        int // among all
 	Width, Height string
 	Class         string // how much room it needs
 }
@@ -107,7 +107,8 @@ func (v *view) pictures(ctx context.Context, store *artifact.Store) {
 				v.Lost = append(v.Lost, s.Name+"/"+o.Name)
 				continue
 			}
-			found = append(found, newPicture(o.Name, b))
+			found = append(found, newPicture(o.Name, len(v.svgs), b))
+			v.svgs = append(v.svgs, b)
 		}
 		model, ofModel := strings.CutPrefix(s.Name, stages.PlotPrefix)
 		switch {
@@ -122,10 +123,10 @@ func (v *view) pictures(ctx context.Context, store *artifact.Store) {
 	}
 }
 
-// newPicture makes an image of SVG, which can run no scripts and reach no network whatever is in it. What it shows is
+// newPicture describes an image of SVG, which can run no scripts and reach no network whatever is in it. What it shows is
 // said in its title.
-func newPicture(name string, svg []byte) picture {
-	p := picture{Alt: name, URL: template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(svg))}
+func newPicture(name string, number int, svg []byte) picture {
+	p := picture{Alt: name, Number: number}
 	if title, ok := between(svg, "<title>", "</title>"); ok {
 		p.Alt = html.UnescapeString(title)
 	}
