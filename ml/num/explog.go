@@ -107,7 +107,7 @@ func Log1p(x float64) float64 {
 	if u == 1 {
 		return x
 	}
-	if math.IsInf(u, 0) || u <= 0 {
+	if u == x || u <= 0 { // so large that 1 is lost, or without a logarithm
 		return Log(u)
 	}
 	return float64(Log(u)*x) / (u - 1)

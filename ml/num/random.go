@@ -22,7 +22,7 @@ func Scramble(x uint64) uint64 {
 
 // HashString returns a 64-bit hash of s keyed by seed: FNV-1a, finalised. It is no defence against chosen collisions.
 func HashString(seed uint64, s string) uint64 {
-	h := 0xcbf29ce484222325 ^ seed
+	h := 0xcbf29ce484222325 ^ Scramble(seed) // scrambled: a seed must not undo what a first letter does
 	for i := range len(s) {
 		h = (h ^ uint64(s[i])) * 0x100000001b3
 	}

@@ -8,25 +8,16 @@ import (
 // radixLen is the length from which on sorting by bytes is faster than by comparisons.
 const radixLen = 256
 
-// SortFloats sorts v ascending, NaN last, 0 and -0 as equals in any order. scratch is overwritten; it may be nil, or be
-// kept for the next call by the caller, who gets it back.
-func SortFloats(v []float64, scratch []uint64) []uint64 {
-	if len(v) < radixLen {
-		slices.SortFunc(v, func(a, b float64) int { return compareKeys(floatKey(a), floatKey(b)) })
-		return scratch
-	}
-	if cap(scratch) < 2*len(v) {
-		scratch = make([]uint64, 2*len(v))
-	}
-	keys := scratch[:len(v)]
+// SortFloats sorts v ascending, NaN last. 0 and -0 are neighbours.
+func SortFloats(v []float64) {
+	keys := make([]uint64, len(v))
 	for i, x := range v {
 		keys[i] = floatKey(x)
 	}
-	radix(keys, scratch[len(v):2*len(v)])
+	SortUint64s(keys)
 	for i, k := range keys {
 		v[i] = keyFloat(k)
 	}
-	return scratch
 }
 
 // SortUint64s sorts v ascending.
@@ -36,16 +27,6 @@ func SortUint64s(v []uint64) {
 		return
 	}
 	radix(v, make([]uint64, len(v)))
-}
-
-func compareKeys(a, b uint64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // floatKey maps floats to integers that order like them.

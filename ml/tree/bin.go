@@ -86,7 +86,7 @@ func edges(v []float64, maxBins int) []float64 {
 			sorted = append(sorted, max(-math.MaxFloat64, min(math.MaxFloat64, x+0))) // -0 becomes 0
 		}
 	}
-	num.SortFloats(sorted, nil)
+	num.SortFloats(sorted)
 	distinct := 0
 	for i := range sorted {
 		if i == 0 || sorted[i] != sorted[i-1] {
