@@ -42,6 +42,15 @@ func (m *Model) functions() int {
 	return m.Classes
 }
 
+// Features returns the names of the features in their order.
+func (m *Model) Features() []string {
+	names := make([]string, len(m.Terms))
+	for i, t := range m.Terms {
+		names[i] = t.Name
+	}
+	return names
+}
+
 // rowBlock is the number of rows that are encoded together.
 const rowBlock = 4 << 10
 

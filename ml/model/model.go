@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/linear"
@@ -63,14 +64,14 @@ func Parse(b []byte) (*Model, error) {
 	if (m.Tree == nil) == (m.Linear == nil) {
 		return nil, errors.New("model: want exactly one of tree and linear")
 	}
-	classes := 0
+	classes, features := 0, []string(nil)
 	if m.Tree != nil {
-		classes = m.Tree.Classes()
+		classes, features = m.Tree.Classes(), m.Tree.Features()
 	} else {
-		classes = m.Linear.Classes
+		classes, features = m.Linear.Classes, m.Linear.Features()
 	}
-	if len(m.Columns) == 0 {
-		return nil, errors.New("model: it names no features")
+	if !slices.Equal(features, m.Columns) {
+		return nil, errors.New("model: its features are not those of its estimator")
 	}
 	if classes != len(m.Classes) {
 		return nil, fmt.Errorf("model: an estimator of %d classes, want %d", classes, len(m.Classes))

@@ -58,6 +58,15 @@ func (m *Ensemble) Trees() int { return len(m.roots) }
 // Nodes returns the number of nodes of all trees.
 func (m *Ensemble) Nodes() int { return len(m.left) }
 
+// Features returns the names of the features in their order.
+func (m *Ensemble) Features() []string {
+	names := make([]string, len(m.features))
+	for i, f := range m.features {
+		names[i] = f.Name
+	}
+	return names
+}
+
 // FitTree grows one tree on all rows, looking at every feature at every split.
 //
 // columns are the features: numbers (Integer, Float, Boolean) and categories, each with n rows. y holds the classes of
