@@ -108,9 +108,3 @@ func TestFitCARTRepeats(t *testing.T) {
 		}
 	}
 }
-
-func TestFitCARTLimit(t *testing.T) {
-	if _, err := FitCART(nil, make([]int32, MaxRows+1), 2, 0); err == nil {
-		t.Error("no error above MaxRows")
-	}
-}
