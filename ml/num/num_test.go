@@ -105,7 +105,8 @@ func TestRNGIsSplitmix64(t *testing.T) {
 
 func TestRNGStreams(t *testing.T) {
 	first := func(r *RNG) uint64 { return r.Uint64() }
-	if first(NewRNG(1, 2)) != first(NewRNG(1, 2)) {
+	one, same := NewRNG(1, 2), NewRNG(1, 2)
+	if first(one) != first(same) {
 		t.Error("the same keys give different streams")
 	}
 	seen := map[uint64]bool{}
