@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/num"
@@ -166,20 +167,16 @@ func Group(column *frame.Column, keys []uint64, share float64, seed uint64) (Par
 }
 
 // Time takes the latest rows by a date or number for the test part. Rows of one moment stay together, on the side that
-// brings the test part nearer to its size; rows without a value go to the training part.
+// brings the test part nearer to its size; rows without a value go to the training part. Texts that are all numbers, such
+// as an identifier that counts seconds, are numbers here.
 func Time(column *frame.Column, share float64) (Parts, error) {
 	n := column.Len()
 	want, err := count(share, n)
 	if err != nil {
 		return Parts{}, err
 	}
-	var moment func(i int32) float64
-	switch {
-	case column.Type == frame.Date:
-		moment = func(i int32) float64 { return float64(column.Days[i]) }
-	case column.Type.Numeric():
-		moment = func(i int32) float64 { return column.Num[i] }
-	default:
+	moment, ok := moments(column)
+	if !ok {
 		return Parts{}, fmt.Errorf("column %q is of type %v: a split by time needs dates or numbers", column.Name, column.Type)
 	}
 	rows := make([]int32, 0, n)
@@ -208,6 +205,25 @@ func Time(column *frame.Column, share float64) (Parts, error) {
 		test[r] = true
 	}
 	return parts(test), nil
+}
+
+// moments returns what places a row that has a value in time.
+func moments(column *frame.Column) (func(row int32) float64, bool) {
+	switch {
+	case column.Type == frame.Date:
+		return func(r int32) float64 { return float64(column.Days[r]) }, true
+	case column.Type.Numeric():
+		return func(r int32) float64 { return column.Num[r] }, true
+	}
+	byLevel := make([]float64, len(column.Levels))
+	for i, text := range column.Levels {
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil || v != v {
+			return nil, false
+		}
+		byLevel[i] = v
+	}
+	return func(r int32) float64 { return byLevel[column.Codes[r]] }, true
 }
 
 func parts(test []bool) Parts {

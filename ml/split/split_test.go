@@ -281,6 +281,7 @@ func TestTime(t *testing.T) {
 		{"missing date", days(frame.MissingDay, 1, 2, 3), 0.25, []int32{3}},
 		{"one moment", numbers(2, 2, 2), 0.4, nil},
 		{"no moment", numbers(nan, nan), 0.5, nil},
+		{"an identifier that counts", &frame.Column{Name: "c", Type: frame.Identifier, Codes: []int32{0, 1, 2, -1}, Levels: []string{"9", "10", "8.5"}}, 0.25, []int32{1}},
 		{"texts", &frame.Column{Name: "c", Type: frame.Category, Codes: []int32{0, 1}, Levels: []string{"a", "b"}}, 0.5, nil},
 		{"no rows", numbers(), 0.5, nil},
 	} {
