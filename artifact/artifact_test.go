@@ -228,6 +228,15 @@ func TestStoreIdentity(t *testing.T) {
 	if open(t).ID() == s.ID() {
 		t.Error("two stores have the same id")
 	}
+	if s.Replaced(ctx) {
+		t.Error("a store that is there counts as replaced")
+	}
+	if err := os.RemoveAll(s.Location()); err != nil {
+		t.Fatal(err)
+	}
+	if other, err := Open(ctx, s.Location()); err != nil || other.ID() == s.ID() || !s.Replaced(ctx) || other.Replaced(ctx) {
+		t.Errorf("the store that was made anew: %v, replaced %v", err, s.Replaced(ctx))
+	}
 	damaged := open(t).Location()
 	id := filepath.Join(damaged, "store-id")
 	if err := errors.Join(os.Chmod(id, 0o600), os.WriteFile(id, []byte("0"), 0o600)); err != nil {

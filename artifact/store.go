@@ -42,23 +42,25 @@ func Open(ctx context.Context, location string) (*Store, error) {
 	return s, nil
 }
 
+// idName is the document that holds the id of the store.
+const idName = "store-id"
+
 // New makes a Store over a backend. A new one is given a random id, by which workers tell whether they share it.
 func New(ctx context.Context, b Backend) (*Store, error) {
 	s := &Store{backend: b}
-	const name = "store-id"
-	id, err := s.document(ctx, name)
+	id, err := s.document(ctx, idName)
 	if errors.Is(err, ErrNotFound) {
 		var random [16]byte
 		_, _ = rand.Read(random[:]) // never fails
-		if _, err = s.putDocument(ctx, name, []byte(hex.EncodeToString(random[:])), CommitOptions{Durable: true}); err == nil {
-			id, err = s.document(ctx, name) // another process may have been first
+		if _, err = s.putDocument(ctx, idName, []byte(hex.EncodeToString(random[:])), CommitOptions{Durable: true}); err == nil {
+			id, err = s.document(ctx, idName) // another process may have been first
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 	if !storeID(string(id)) {
-		return nil, fmt.Errorf("opening the store: %w: its file %s is damaged; remove it when nothing uses the store, and a new one is made", ErrUnreachable, name)
+		return nil, fmt.Errorf("opening the store: %w: its file %s is damaged; remove it when nothing uses the store, and a new one is made", ErrUnreachable, idName)
 	}
 	s.id = string(id)
 	return s, nil
@@ -72,6 +74,12 @@ func storeID(id string) bool {
 
 // ID returns the random id that was given to the store when it was made.
 func (s *Store) ID() string { return s.id }
+
+// Replaced reports whether the place of the store holds another one by now, which somebody made after removing this one.
+func (s *Store) Replaced(ctx context.Context) bool {
+	id, err := s.document(ctx, idName)
+	return err == nil && string(id) != s.id
+}
 
 // Location returns where the store lies, for messages.
 func (s *Store) Location() string { return s.location }

@@ -74,6 +74,9 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 // foreign says why this worker must leave a stage to others, or nothing.
 func (w *Worker) foreign(ctx context.Context, p *payload) string {
 	if p.Store != w.store.ID() {
+		if w.store.Replaced(ctx) {
+			return "its store was removed and made anew since it started, so it must be started again"
+		}
 		return "it has another store"
 	}
 	if !slices.Contains(w.info.Kinds, p.Kind) {

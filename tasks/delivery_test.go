@@ -105,7 +105,7 @@ func TestDangerousStageRunsAlone(t *testing.T) {
 	id := taskID(m.run, "x", 1)
 	until(t, func() bool { return has([]WorkerInfo{w.snapshot()}, id) })
 	m.want("x=READY/1")
-	far := &round{now: time.Now().Add(time.Hour), alive: []WorkerInfo{w.snapshot()}, judge: true}
+	far := &round{looks: 1, now: time.Now().Add(time.Hour), alive: []WorkerInfo{w.snapshot()}, judge: true}
 	s, err := b.client.load(ctx, m.run)
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -86,6 +87,56 @@ func TestWorkerLeavesWhatIsNotItsOwn(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A worker whose store was removed says so, rather than talk of another store at the same place.
+func TestStoreIsMadeAnewUnderAWorker(t *testing.T) {
+	b := newBench(t, "")
+	ctx := context.Background()
+	b.worker(WorkerOptions{Concurrency: 1})
+	dir := b.store.Location()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if b.store, err = artifact.Open(ctx, dir); err != nil {
+		t.Fatal(err)
+	}
+	b.config.Store = b.store
+	if b.client, err = NewClient(b.config); err != nil {
+		t.Fatal(err)
+	}
+	id := b.submit(plan(stage("a", "text", textParams{"a"})))
+	b.seen(id, "must be started again")
+	b.worker(WorkerOptions{Concurrency: 1})
+	if r, _ := b.wait(id); r.Status != pipeline.Succeeded {
+		t.Errorf("status %s", r.Status)
+	}
+}
+
+// Whoever cancels a run of another store leaves its record to a worker of that store.
+func TestCancelFromAnotherStore(t *testing.T) {
+	b := newBench(t, "")
+	ctx := context.Background()
+	id := b.submit(diamond())
+	other := b.otherStore()
+	client, err := NewClient(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Cancel(ctx, id, "enough"); err != nil {
+		t.Fatal(err)
+	}
+	b.worker(WorkerOptions{Concurrency: 1})
+	if r, _ := b.wait(id); r.Status != pipeline.Canceled {
+		t.Errorf("status %s", r.Status)
+	}
+	if _, err := b.store.Run(ctx, id, pipeline.RecordDocument); err != nil {
+		t.Errorf("the record is not in the store of the run: %v", err)
+	}
+	if _, err := other.Store.Run(ctx, id, pipeline.RecordDocument); !errors.Is(err, artifact.ErrNotFound) {
+		t.Errorf("a record in the other store: %v", err)
 	}
 }
 

@@ -13,14 +13,14 @@ import (
 	"github.com/hashline/hashline/pipeline"
 )
 
-// settleRun stores the record of a run that is over and then says so. Doing it twice is harmless: the state no longer
-// changes.
+// settleRun stores the record of a run of this store that is over and then says so. Doing it twice is harmless: the state
+// no longer changes. A run of another store is left to the workers of that one.
 func (c *core) settleRun(ctx context.Context, run string) error {
 	s, err := c.load(ctx, run)
 	if err != nil {
 		return err
 	}
-	if len(s.meta) == 0 || s.meta["status"] == pipeline.Running {
+	if len(s.meta) == 0 || s.meta["status"] == pipeline.Running || s.meta["store"] != c.store.ID() {
 		return nil
 	}
 	if s.meta["announced"] == "" {
