@@ -1,7 +1,6 @@
 package artifact
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -108,9 +107,46 @@ func (s *Store) Put(ctx context.Context, r io.Reader, opts ...PutOption) (Ref, e
 	return w.Commit()
 }
 
-// PutBytes stores b.
+// PutBytes stores b. Bytes that are stored already are not written at all.
 func (s *Store) PutBytes(ctx context.Context, b []byte, opts ...PutOption) (Ref, error) {
-	return s.Put(ctx, bytes.NewReader(b), opts...)
+	if err := ctx.Err(); err != nil {
+		return Ref{}, err
+	}
+	var o CommitOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	ref := Ref{Digest: DigestOf(b), Size: int64(len(b))}
+	if have, err := s.have(ctx, ref, &o); have || err != nil {
+		return ref, err
+	}
+	u, err := s.backend.Begin(ctx)
+	if err != nil {
+		return Ref{}, err
+	}
+	if _, err := u.Write(b); err != nil {
+		u.Abort()
+		return Ref{}, err
+	}
+	_, err = u.Commit(ctx, blobName(ref.Digest), o)
+	return ref, err
+}
+
+// have reports whether a blob is there, sound, and durable if that is asked for. One that is damaged is to be replaced.
+func (s *Store) have(ctx context.Context, ref Ref, o *CommitOptions) (bool, error) {
+	err := s.Verify(ctx, ref)
+	switch {
+	case err == nil && o.Durable: // somebody else may have stored it without need of that
+		return true, s.backend.Sync(ctx, blobName(ref.Digest))
+	case err == nil:
+		return true, nil
+	case errors.Is(err, ErrCorrupt):
+		o.Replace = true // it may be there still
+		return false, nil
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	}
+	return false, err
 }
 
 // contextReader ends a long copy when its context does.
@@ -167,30 +203,15 @@ func (w *Writer) Abort() { w.upload.Abort() }
 func (w *Writer) Commit() (Ref, error) {
 	ref := Ref{Size: w.size}
 	w.hash.Sum(ref.Digest[:0])
-	name := blobName(ref.Digest)
-	err := w.store.Verify(w.ctx, ref)
-	if err == nil {
-		w.upload.Abort()
-		return ref, w.persist(name)
-	}
-	if !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrCorrupt) {
-		w.upload.Abort()
-		return Ref{}, err
-	}
 	opts := w.opts
-	opts.Replace = errors.Is(err, ErrCorrupt) // it may be there still
-	if _, err := w.upload.Commit(w.ctx, name, opts); err != nil {
+	if have, err := w.store.have(w.ctx, ref, &opts); have || err != nil {
+		w.upload.Abort()
+		return ref, err
+	}
+	if _, err := w.upload.Commit(w.ctx, blobName(ref.Digest), opts); err != nil {
 		return Ref{}, err
 	}
 	return ref, nil
-}
-
-// persist makes a blob durable that somebody else may have stored without need of that.
-func (w *Writer) persist(name string) error {
-	if !w.opts.Durable {
-		return nil
-	}
-	return w.store.backend.Sync(w.ctx, name)
 }
 
 // document reads a small object that has a name of its own, and takes its seal off.

@@ -154,7 +154,13 @@ func (s *source) inspect(missing []string, types map[string]frame.Type) (*csv.Re
 
 // put streams the file into the store.
 func (s *source) put(ctx context.Context, store *artifact.Store) (artifact.Ref, error) {
-	ref, err := store.Put(ctx, &lineGuard{r: newHeadReader(s), file: s.name}, artifact.Durable())
+	var ref artifact.Ref
+	var err error
+	if s.whole { // and so shorter than any line that would be refused
+		ref, err = store.PutBytes(ctx, s.head, artifact.Durable())
+	} else {
+		ref, err = store.Put(ctx, &lineGuard{r: newHeadReader(s), file: s.name}, artifact.Durable())
+	}
 	if err != nil {
 		return ref, fmt.Errorf("storing %s: %w", filepath.Base(s.name), err)
 	}
