@@ -189,7 +189,7 @@ func ordered(values []float64) []float64 {
 	for i := range sorted {
 		sorted[i] = values[int(int64(i)*int64(len(values))/int64(n))]
 	}
-	slices.Sort(sorted)
+	sortFloats(sorted)
 	return sorted
 }
 
@@ -287,7 +287,7 @@ func correlate(features []*frame.Column, cores int) Correlation {
 			r.Columns = append(r.Columns, c.Name)
 		}
 	}
-	scores := make([][]float64, len(columns))
+	scores := make([]score, len(columns))
 	var g errgroup.Group
 	g.SetLimit(max(1, cores))
 	for i, c := range columns {
@@ -311,16 +311,22 @@ func correlate(features []*frame.Column, cores int) Correlation {
 	return r
 }
 
+// score is a standardised column.
+type score struct {
+	z    []float64
+	gaps bool // some values are missing
+}
+
 // standardised returns values with mean 0 and standard deviation 1, those that are missing NaN; all are when the values do
 // not vary.
-func standardised(v []float64) []float64 {
+func standardised(v []float64) score {
 	present := make([]float64, 0, len(v))
 	for _, x := range v {
 		if x == x {
 			present = append(present, x)
 		}
 	}
-	z := make([]float64, len(v))
+	s := score{z: make([]float64, len(v)), gaps: len(present) < len(v)}
 	mean, sd := math.NaN(), math.NaN()
 	scale := 0
 	if len(present) > 1 && slices.Min(present) < slices.Max(present) {
@@ -331,17 +337,20 @@ func standardised(v []float64) []float64 {
 		if scale != 0 {
 			x = math.Ldexp(x, -scale)
 		}
-		z[i] = (x - mean) / sd
+		s.z[i] = (x - mean) / sd
 	}
-	return z
+	return s
 }
 
 // pearson returns the correlation of standardised columns over the rows that have both values; NaN when one does not vary
 // there. That both columns are near mean 0 and deviation 1 keeps the differences of sums exact enough.
-func pearson(a, b []float64) float64 {
+func pearson(a, b score) float64 {
+	if !a.gaps && !b.gaps { // they are standardised over the same rows
+		return max(-1, min(1, num.Dot(a.z, b.z)/float64(len(a.z)-1)))
+	}
 	var n, sa, sb, saa, sbb, sab float64
-	for i, x := range a {
-		y := b[i]
+	for i, x := range a.z {
+		y := b.z[i]
 		if x != x || y != y {
 			continue
 		}

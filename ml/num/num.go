@@ -71,8 +71,15 @@ func Sum(v []float64) float64 {
 // Dot is the Sum of the products.
 func Dot(a, b []float64) float64 {
 	var s [lanes]float64
-	for i, x := range a {
-		s[i%lanes] += float64(x * b[i])
+	i := 0
+	for ; i+lanes <= len(a); i += lanes {
+		x, y := a[i:i+lanes:i+lanes], b[i:i+lanes:i+lanes]
+		for l := range lanes {
+			s[l] += float64(x[l] * y[l])
+		}
+	}
+	for l := 0; i < len(a); i, l = i+1, l+1 {
+		s[l] += float64(a[i] * b[i])
 	}
 	total := 0.0
 	for _, x := range s {
