@@ -36,9 +36,10 @@ var policy = sync.OnceValue(func() string {
 	return "default-src 'none'; img-src data:; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'"
 })
 
-// parsed is the template; parsing takes a millisecond, so it waits for the first report.
+// parsed is the template. Parsing it, and finding out how each place of it is escaped, takes milliseconds, so that waits
+// for the first report.
 var parsed = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("report").Funcs(template.FuncMap{
+	t := template.Must(template.New("report").Funcs(template.FuncMap{
 		"figure":  func(f num.Float) string { return summary.Figure(f) },
 		"value":   value,
 		"seconds": seconds,
@@ -46,7 +47,13 @@ var parsed = sync.OnceValue(func() *template.Template {
 		"grouped": grouped,
 		"percent": func(f float64) string { return fmt.Sprintf("%.1f %%", 100*f) },
 	}).Parse(page))
+	_ = t.Execute(io.Discard, nil) // fails for want of a view, after the escaping is settled
+	return t
 })
+
+// Prepare does what can be done before there is a run, so that a command can do it while it waits for one. It is safe
+// to call at any time.
+func Prepare() { parsed() }
 
 // Write renders the report of a run. What the store has lost is named in the report, and no error.
 func Write(ctx context.Context, w io.Writer, store *artifact.Store, r *pipeline.RunRecord, d *summary.Document, x *summary.Details) error {

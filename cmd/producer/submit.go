@@ -18,6 +18,7 @@ import (
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/report"
 	"github.com/hashline/hashline/summary"
 	"github.com/hashline/hashline/tasks"
 )
@@ -295,6 +296,7 @@ func (s *submission) follow(ctx context.Context, e *engine, plan *pipeline.Plan)
 	if s.detach {
 		return s.detached(ctx, e, id)
 	}
+	go report.Prepare()
 	p := s.newProgress(plan, id)
 	err = s.watch(ctx, e, id, p)
 	p.end()

@@ -1,0 +1,145 @@
+package plots
+
+import (
+	"bytes"
+	"encoding/json"
+	"image/png"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/ml/eda"
+	"github.com/hashline/hashline/ml/importance"
+	"github.com/hashline/hashline/ml/metrics"
+	"github.com/hashline/hashline/ml/num"
+	"github.com/hashline/hashline/pipeline"
+	stage "github.com/hashline/hashline/stages/eda"
+	"github.com/hashline/hashline/stages/evaluate"
+	"github.com/hashline/hashline/stages/splitdata"
+)
+
+func encode(t *testing.T, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// inputs are what the other stages write, in their own types, so that a field that is renamed there is missed here.
+func inputs(t *testing.T) Inputs {
+	t.Helper()
+	y := []int32{0, 1, 1, 0, 1, 1}
+	e, c, err := metrics.Evaluate([]float64{0.9, 0.1, 0.2, 0.8, 0.6, 0.4, 0.7, 0.3, 0.1, 0.9, 0.5, 0.5}, y, []string{"no", "yes"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := artifact.DigestOf([]byte("table"))
+	info := splitdata.Info{Table: table, Seed: 43, Method: splitdata.Group, Column: "Order ID", TestSize: 0.25, TestRows: 6}
+	info.Baseline.Majority = splitdata.Majority{Class: "yes", Accuracy: 0.6}
+	drops := importance.Report{Repeats: 5, Features: []importance.Feature{{Name: "x", Mean: 0.1, SD: 0.01}, {Name: "z", Mean: num.Float(math.NaN())}}}
+	judged, found := encode(t, evaluate.Metrics{Model: "m", Evaluation: *e}), encode(t, evaluate.Importance{Model: "m", Report: drops})
+	return Inputs{
+		"summary": {encode(t, stage.Summary{Table: table, Summary: eda.Summarize(nil, y, []string{"no", "yes"}, 1)})},
+		"metrics": {judged, judged}, "curves": {encode(t, c), encode(t, c)}, "importance": {found, found}, "info": {encode(t, info)},
+	}
+}
+
+func TestRender(t *testing.T) {
+	in := inputs(t)
+	digest := strings.TrimPrefix(artifact.DigestOf([]byte("table")).String(), "sha256:")[:12]
+	ofTest := "n = 6 test rows (25 %), group split by Order ID, seed 43, data " + digest
+	for _, c := range []struct {
+		stage   pipeline.Stage
+		caption string
+		says    string
+	}{
+		{pipeline.Stage{Name: "plot:eda", Kind: "plot_eda"}, "n = 6 rows, data " + digest, ""},
+		{pipeline.Stage{Name: "plot:m", Kind: "plot_model", Params: encode(t, ModelParams{Model: "the model"})}, ofTest, "the model"},
+		{pipeline.Stage{Name: "plot_results", Kind: "plot_results", Params: encode(t, ResultsParams{Models: []string{"first", "second"}})}, ofTest, ""},
+	} {
+		for _, output := range outputs[c.stage.Kind] {
+			svg, err := Render(c.stage, output, "svg", in)
+			if err != nil {
+				t.Fatalf("%s/%s: %v", c.stage.Name, output, err)
+			}
+			flat := strings.Join(strings.Fields(text(string(svg))), " ")
+			for _, want := range []string{c.caption, c.says} {
+				if !strings.Contains(flat, want) {
+					t.Errorf("%s/%s does not say %q: %s", c.stage.Name, output, want, flat)
+				}
+			}
+			again, err := Render(c.stage, output, "svg", in)
+			if err != nil || !bytes.Equal(svg, again) {
+				t.Errorf("%s/%s: another drawing differs (%v)", c.stage.Name, output, err)
+			}
+			b, err := Render(c.stage, output, "png", in)
+			if err != nil {
+				t.Fatalf("%s/%s: %v", c.stage.Name, output, err)
+			}
+			if _, err := png.Decode(bytes.NewReader(b)); err != nil {
+				t.Errorf("%s/%s: %v", c.stage.Name, output, err)
+			}
+		}
+	}
+}
+
+// text is what stands between the tags.
+func text(svg string) string {
+	var b strings.Builder
+	inside := false
+	for _, r := range svg {
+		switch r {
+		case '<':
+			inside = true
+			b.WriteByte(' ')
+		case '>':
+			inside = false
+		default:
+			if !inside {
+				b.WriteRune(r)
+			}
+		}
+	}
+	return b.String()
+}
+
+func TestBaselinesAreDrawn(t *testing.T) {
+	svg, err := Render(pipeline.Stage{Name: "plot_results", Kind: "plot_results", Params: encode(t, ResultsParams{Models: []string{"first", "second"}})}, "metrics", "svg", inputs(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"baseline: always yes", "first", "second"} {
+		if !strings.Contains(string(svg), want) {
+			t.Errorf("the metrics do not show %q", want)
+		}
+	}
+}
+
+func TestRenderRefuses(t *testing.T) {
+	in := inputs(t)
+	without := Inputs{"metrics": in["metrics"], "curves": in["curves"]}
+	broken := Inputs{"summary": {[]byte(`{"rows": "many"}`)}}
+	model := encode(t, ModelParams{Model: "m"})
+	for _, c := range []struct {
+		name, kind, output, format string
+		params                     []byte
+		in                         Inputs
+		want                       string
+	}{
+		{"another output", "plot_eda", "histogram", "svg", nil, in, `draws no "histogram"`},
+		{"another kind", "train", "roc", "svg", nil, in, "draws nothing"},
+		{"another format", "plot_eda", "missing", "pdf", nil, in, `"pdf"`},
+		{"no input", "plot_model", "roc", "svg", model, without, "inputs info"},
+		{"broken input", "plot_eda", "missing", "svg", nil, broken, "input summary"},
+		{"broken parameters", "plot_model", "roc", "svg", []byte("{"), in, "parameters"},
+		{"fewer models than named", "plot_results", "roc", "svg", encode(t, ResultsParams{Models: []string{"a", "b", "c"}}), in, "inputs metrics"},
+	} {
+		_, err := Render(pipeline.Stage{Name: c.name, Kind: c.kind, Params: c.params}, c.output, c.format, c.in)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want an error with %q", c.name, err, c.want)
+		}
+	}
+}
