@@ -154,7 +154,7 @@ func cellOf(class string) string {
 	if _, err := strconv.ParseFloat(text, 64); err == nil {
 		return text
 	}
-	if strings.IndexAny(text, "=+-@") == 0 {
+	if strings.IndexAny(strings.TrimLeft(text, " "), "=+-@") == 0 {
 		return "'" + text
 	}
 	return text

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hashline/hashline/internal/needs"
+	"github.com/hashline/hashline/pipeline"
+)
+
+func TestSubmitWaitsForWorkers(t *testing.T) {
+	t.Parallel()
+	url, store := "redis://"+needs.Redis(t), t.TempDir()
+	p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--json")
+	p.await("waiting: no worker is alive; start one with `worker --redis URL --store '.*'`")
+	worker(t, url, t.TempDir(), "", nil)
+	p.await("waiting: no worker that is alive uses the store .* \\(id [0-9a-f]{32}\\)")
+	worker(t, url, store, "", nil)
+	if got := p.wait(); got != 0 {
+		t.Fatalf("got exit code %d: %s", got, p.err)
+	}
+	if d := p.document(); d.Status != pipeline.Succeeded || d.Mode != redisMode || d.Counts.Computed != d.Counts.Stages {
+		t.Errorf("got %s, mode %s, %+v", d.Status, d.Mode, d.Counts)
+	}
+}
+
+func TestInterruptCancels(t *testing.T) {
+	t.Parallel()
+	url, store := "redis://"+needs.Redis(t), t.TempDir()
+	worker(t, url, store, "", func(k *pipeline.Kind) {
+		if k.Name == "preprocess" {
+			k.Run = func(ctx context.Context, _ *pipeline.Call) error {
+				<-ctx.Done()
+				return context.Cause(ctx)
+			}
+		}
+	})
+	p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--json")
+	p.await("STEP_START +preprocess")
+	p.interrupt()
+	if got := p.wait(); got != exitInterrupted {
+		t.Fatalf("got exit code %d: %s", got, p.err)
+	}
+	p.await("canceling the run; once more to leave at once")
+	d := p.document()
+	if d.Status != pipeline.Canceled || d.ExitCode != exitInterrupted || d.Error == nil || d.Error.Class != pipeline.ClassCanceled {
+		t.Errorf("got %s, exit code %d, %+v", d.Status, d.ExitCode, d.Error)
+	}
+	if got := d.Stages[1].Status; got != pipeline.Canceled {
+		t.Errorf("preprocess: got %s, want %s", got, pipeline.Canceled)
+	}
+	if out, _, _ := call(t, store, "runs", "--redis", url); !strings.Contains(out, pipeline.Canceled) {
+		t.Errorf("runs: got %s", out)
+	}
+}
+
+func TestSecondInterruptLeaves(t *testing.T) {
+	t.Parallel()
+	url, store := "redis://"+needs.Redis(t), t.TempDir()
+	release := make(chan struct{})
+	worker(t, url, store, "", func(k *pipeline.Kind) {
+		if k.Name == "preprocess" {
+			k.Run = func(context.Context, *pipeline.Call) error { // deaf
+				<-release
+				return nil
+			}
+		}
+	})
+	t.Cleanup(func() { close(release) })
+	p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--json")
+	p.await("STEP_START +preprocess")
+	p.interrupt()
+	p.await("canceling the run")
+	p.interrupt()
+	if got := p.wait(); got != exitInterrupted {
+		t.Fatalf("got exit code %d: %s", got, p.err)
+	}
+	if d := p.document(); d.Status != pipeline.Interrupted || d.RunID == "" || d.Error.Class != pipeline.ClassCanceled {
+		t.Errorf("got %s, %+v", d.Status, d.Error)
+	}
+}
+
+func TestDetach(t *testing.T) {
+	t.Parallel()
+	url, store := "redis://"+needs.Redis(t), t.TempDir()
+	p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--queue", "other", "--detach", "--json")
+	if got := p.wait(); got != 0 {
+		t.Fatalf("got exit code %d: %s", got, p.err)
+	}
+	d := p.document()
+	if d.Status != "DETACHED" || d.FinishedAt != nil || d.Error != nil {
+		t.Errorf("got %+v", d)
+	}
+	id := string(d.RunID)
+	if out, _, _ := call(t, store, "show", id, "--redis", url); !strings.Contains(out, pipeline.Running) {
+		t.Errorf("show: got %s", out)
+	}
+	if _, stderr, code := call(t, store, "events", id); code != 2 || !strings.Contains(stderr, "is not over; its events are in Redis") {
+		t.Errorf("events without --redis: got %d, %s", code, stderr)
+	}
+	if out, _, code := call(t, store, "events", id, "--redis", url); code != 0 || !strings.Contains(out, "RUN_ENQUEUED") || strings.Contains(out, "RUN_SUCCESS") {
+		t.Errorf("events so far: got %d, %s", code, out)
+	}
+	follower := start(t, store, "events", id, "--redis", url, "--follow")
+	worker(t, url, store, "other", nil)
+	if got := follower.wait(); got != 0 || !strings.Contains(follower.out.String(), "RUN_SUCCESS") {
+		t.Errorf("events --follow: got %d, %s%s", got, follower.out, follower.err)
+	}
+	if out, stderr, _ := call(t, store, "show", id, "--redis", url); !strings.Contains(out, pipeline.Succeeded) {
+		t.Errorf("show: got %s%s", out, stderr)
+	}
+	if out, _, _ := call(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--queue", "other", "--detach"); !strings.Contains(out, "is submitted") {
+		t.Errorf("in words: got %s", out)
+	}
+}
+
+func TestPasswordStaysSecret(t *testing.T) {
+	t.Parallel()
+	const password = "swordfish"
+	addr, store := needs.Redis(t, "--requirepass", password), t.TempDir()
+	for _, c := range []struct{ name, url string }{{"wrong", "redis://:guess@" + addr}, {"none", "redis://" + addr}} {
+		out, stderr, code := call(t, store, "submit", "--redis", c.url)
+		if code != 3 || !strings.Contains(stderr, "Redis does not answer") || strings.Contains(out+stderr, "guess") {
+			t.Errorf("%s password: got %d, %s", c.name, code, stderr)
+		}
+	}
+	url := "redis://:" + password + "@" + addr
+	worker(t, url, store, "", nil)
+	if p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--json"); p.wait() != 0 {
+		t.Fatal(p.err)
+	}
+	err := filepath.WalkDir(store, func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if strings.Contains(string(b), password) || strings.Contains(string(b), addr) {
+			t.Errorf("%s holds where Redis is", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A server that takes connections and says nothing is as good as none.
+func TestSilentRedis(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	out, _, code := call(t, t.TempDir(), "submit", "--json", "--redis", "redis://"+l.Addr().String())
+	if d := parseDocument(t, out); code != 3 || d.Error.Class != pipeline.ClassUnreachable || !strings.Contains(d.Error.Message, "in time") {
+		t.Errorf("got %d, %+v", code, d.Error)
+	}
+}
