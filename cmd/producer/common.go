@@ -47,6 +47,7 @@ func newRegistry() (*pipeline.Registry, error) {
 // plain makes text fit for one line of a terminal: what is not printable, line ends, escapes and marks that turn the
 // direction of text among it, becomes visible and harmless.
 func plain(s string) string {
+	s = strings.ToValidUTF8(s, "\ufffd") // a lone byte may be an escape too
 	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return s
 	}
