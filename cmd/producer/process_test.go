@@ -85,21 +85,26 @@ func start(t *testing.T, store string, args ...string) *process {
 }
 
 // await returns when standard error matches.
-func (p *process) await(pattern string) {
+func (p *process) await(pattern string) { p.t.Helper(); p.find(p.err, pattern) }
+
+// awaitLine returns what standard output has that matches.
+func (p *process) awaitLine(pattern string) string { p.t.Helper(); return p.find(p.out, pattern) }
+
+func (p *process) find(o *output, pattern string) string {
 	p.t.Helper()
 	re := regexp.MustCompile(pattern)
 	for {
-		text, more := p.err.next()
-		if re.MatchString(text) {
-			return
+		text, more := o.next()
+		if found := re.FindString(text); found != "" {
+			return found
 		}
 		select {
 		case <-more:
 		case <-p.ended:
-			if text = p.err.String(); !re.MatchString(text) {
-				p.t.Fatalf("it ended without %q: %s%s", pattern, p.out, text)
+			if found := re.FindString(o.String()); found != "" {
+				return found
 			}
-			return
+			p.t.Fatalf("it ended without %q: %s%s", pattern, p.out, p.err)
 		case <-time.After(time.Minute):
 			p.t.Fatalf("a minute went by without %q: %s", pattern, text)
 		}
