@@ -103,8 +103,8 @@ var alone = map[string][]string{
 	"artifact": {"ml", "stages", "pipeline", "tasks"},
 	"pipeline": {"ml", "stages", "tasks"},
 	"tasks":    {"ml", "stages"},
-	"ml":       {"artifact", "pipeline", "tasks", "stages"},
-	"stages":   {"tasks"},
+	"ml":       {"artifact", "pipeline", "tasks", "stages", "sample", "summary", "report", "compare", "monitor"},
+	"stages":   {"tasks", "summary", "report", "compare", "monitor"},
 }
 
 // importers are the only packages that may import a library directly.
@@ -118,6 +118,11 @@ var importers = map[string][]string{
 	"gonum.org/v1/plot":                {"ml/chart"},
 }
 
+// engine are the packages that a Go program takes without the learning: no library for numbers comes with them.
+var engine = []string{"artifact", "pipeline", "tasks"}
+
+var numeric = []string{"gonum.org/", "github.com/sjwhitworth/golearn", "github.com/parquet-go/"}
+
 func layer(name string) int {
 	top, _, _ := strings.Cut(name, "/")
 	return slices.IndexFunc(layers, func(l []string) bool { return slices.Contains(l, top) })
@@ -126,6 +131,9 @@ func layer(name string) int {
 func TestLayers(t *testing.T) {
 	packages := list(t, "./...")
 	for path, p := range packages {
+		if path == Module && slices.ContainsFunc(p.Imports, func(i string) bool { return strings.Contains(i, ".") }) {
+			t.Errorf("the root package imports %v; it holds the sources of all, and may import the standard library alone", p.Imports)
+		}
 		name, ours := below(path)
 		if !ours {
 			continue
@@ -141,6 +149,9 @@ func TestLayers(t *testing.T) {
 			if ours && layer(to) < from {
 				t.Errorf("%s imports %s, which stands above it", name, to)
 			}
+			if other, _, _ := strings.Cut(to, "/"); ours && layer(to) == 0 && other != top {
+				t.Errorf("%s imports %s, which nothing may", name, to)
+			}
 			for library, allowed := range importers {
 				if (i == library || strings.HasPrefix(i, library+"/")) && !slices.Contains(allowed, name) {
 					t.Errorf("%s imports %s, which only %v may", name, i, allowed)
@@ -148,6 +159,9 @@ func TestLayers(t *testing.T) {
 			}
 		}
 		for _, d := range p.Deps {
+			if slices.Contains(engine, top) && slices.ContainsFunc(numeric, func(n string) bool { return strings.HasPrefix(d, n) }) {
+				t.Errorf("%s reaches %s", name, d)
+			}
 			if to, ours := below(d); ours {
 				reached, _, _ := strings.Cut(to, "/")
 				if slices.Contains(alone[top], reached) {

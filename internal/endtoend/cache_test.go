@@ -43,6 +43,7 @@ func TestOnlyWhatChangedIsComputed(t *testing.T) {
 		"fewer models":              {[]string{"--models", "decision_tree"}, []string{"plot_results"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			d := warmWorld(t).submit(c.args...)
 			if got := computed(d); !slices.Equal(got, c.computed) || d.Counts.Computed != len(c.computed) {
 				t.Errorf("computed %d: %v\nwant %v", d.Counts.Computed, got, c.computed)

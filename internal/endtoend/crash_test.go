@@ -152,6 +152,7 @@ func TestKilledEmbeddedRun(t *testing.T) {
 	full := newWorld(t).submit(quick...)
 	for _, s := range full.Stages {
 		t.Run(strings.ReplaceAll(s.Name, ":", "_"), func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			p := w.submitting(quick...)
 			p.await(started(s.Name))

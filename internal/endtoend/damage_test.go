@@ -51,12 +51,12 @@ func TestDamagedOutputs(t *testing.T) {
 	base := reference(t)
 	output := func(stage, name string) func(w world) string {
 		return func(w world) string {
-			for _, o := range stageOf(t, base, stage).Outputs {
+			for _, o := range stageOf(w.t, base, stage).Outputs {
 				if o.Name == name {
 					return w.blob(o.Digest)
 				}
 			}
-			t.Fatalf("stage %s has no output %s", stage, name)
+			w.t.Fatalf("stage %s has no output %s", stage, name)
 			return ""
 		}
 	}
@@ -69,15 +69,16 @@ func TestDamagedOutputs(t *testing.T) {
 		"metrics": {"evaluate:decision_tree", output("evaluate:decision_tree", "metrics")},
 		"plot":    {"plot_results", output("plot_results", "roc")},
 		"action result": {"split_data", func(w world) string {
-			key, err := artifact.ParseActionKey(stageOf(t, base, "split_data").ActionKey)
+			key, err := artifact.ParseActionKey(stageOf(w.t, base, "split_data").ActionKey)
 			if err != nil {
-				t.Fatal(err)
+				w.t.Fatal(err)
 			}
 			return filepath.Join(w.store, "actions", "v1", key.Hex()[:2], key.Hex())
 		}},
 	} {
 		for how, damage := range damages {
 			t.Run(name+" "+how, func(t *testing.T) {
+				t.Parallel()
 				w := warmWorld(t)
 				if err := damage(c.file(w)); err != nil {
 					t.Fatal(err)
@@ -120,6 +121,7 @@ func TestDamagedInputAndPlanAreReplaced(t *testing.T) {
 	for name, d := range map[string]artifact.Digest{"input": input, "plan": plan} {
 		for how, damage := range damages {
 			t.Run(name+" "+how, func(t *testing.T) {
+				t.Parallel()
 				w := warmWorld(t)
 				sound, err := os.ReadFile(w.blob(d))
 				if err != nil {
@@ -187,6 +189,7 @@ func TestDamagedDocuments(t *testing.T) {
 	} {
 		for _, how := range []string{"flipped", "truncated", "emptied", "unreadable"} {
 			t.Run(name+" "+how, func(t *testing.T) {
+				t.Parallel()
 				w := warmWorld(t)
 				if err := damages[how](filepath.Join(w.store, "runs", id, c.document)); err != nil {
 					t.Fatal(err)
