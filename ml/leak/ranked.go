@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/hashline/hashline/ml/metrics"
+	"github.com/hashline/hashline/ml/num"
 )
 
 // rankedAUC is the area under the ROC curve when the rows of out are ranked by the feature alone. What the ranking needs
@@ -17,43 +18,69 @@ func (p part) rankedAUC(out part) float64 {
 
 // rankedNumber ranks by the number, up or down, with the missing values at one end or the other: as fits p best.
 func (p part) rankedNumber(out part) float64 {
-	inScores, outScores := numberScores(p.column.Num), numberScores(out.column.Num)
+	in, later := rank(p.column.Num), rank(out.column.Num)
 	return meanOver(p.classes, func(class int) float64 {
-		best, at := -1.0, 0
-		for way, scores := range inScores {
-			if a := classAUC(scores, p.y, class); a > best {
-				best, at = a, way
+		best, order := -1.0, way{}
+		for _, w := range in.ways() {
+			if a := classAUC(in.scores(w), p.y, class); a > best {
+				best, order = a, w
 			}
 		}
-		return classAUC(outScores[at], out.y, class)
+		return classAUC(later.scores(order), out.y, class)
 	})
 }
 
-// numberScores ranks numbers in four ways: up and down, each with the missing values lowest and highest.
-func numberScores(v []float64) [4][]float64 {
-	sorted := make([]float64, 0, len(v))
+// ranks are the places of numbers among the distinct ones, from 1 up, and 0 for a missing one.
+type ranks struct {
+	of       []int32
+	distinct int
+	missing  bool
+}
+
+// way is an order: numbers up or down, missing values lowest or highest.
+type way struct{ down, missingHigh bool }
+
+func rank(v []float64) ranks {
+	distinct := make([]float64, 0, len(v))
 	for _, x := range v {
 		if x == x {
-			sorted = append(sorted, x)
+			distinct = append(distinct, x+0) // -0 becomes 0
 		}
 	}
-	slices.Sort(sorted)
-	sorted = slices.Compact(sorted)
-	var scores [4][]float64
-	for way := range scores {
-		scores[way] = make([]float64, len(v))
-	}
+	r := ranks{of: make([]int32, len(v)), missing: len(distinct) < len(v)}
+	num.SortFloats(distinct)
+	distinct = slices.Compact(distinct)
+	r.distinct = len(distinct)
 	for i, x := range v {
-		rank, _ := slices.BinarySearch(sorted, x)
-		up := float64(rank+1) / float64(len(sorted)+1)
-		down := float64(len(sorted)-rank) / float64(len(sorted)+1)
-		row := [4]float64{up, up, down, down}
-		if x != x {
-			row = [4]float64{0, 1, 0, 1}
+		if x == x {
+			at, _ := slices.BinarySearch(distinct, x)
+			r.of[i] = int32(at + 1)
 		}
-		for way := range scores {
-			scores[way][i] = row[way]
+	}
+	return r
+}
+
+// ways lists the orders that differ.
+func (r ranks) ways() []way {
+	if !r.missing {
+		return []way{{}, {down: true}}
+	}
+	return []way{{}, {missingHigh: true}, {down: true}, {down: true, missingHigh: true}}
+}
+
+// scores orders the rows by numbers in [0, 1].
+func (r ranks) scores(w way) []float64 {
+	top := r.distinct + 1
+	scores := make([]float64, len(r.of))
+	for i, rank := range r.of {
+		at := int(rank)
+		switch {
+		case rank == 0 && w.missingHigh:
+			at = top
+		case rank > 0 && w.down:
+			at = top - at
 		}
+		scores[i] = float64(at) / float64(top)
 	}
 	return scores
 }
