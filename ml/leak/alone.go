@@ -143,9 +143,8 @@ func categoryAlone(a, b part) float64 {
 	inA, inB := a.byLevel(), b.byLevel()
 	return meanOver(a.classes, func(class int) float64 {
 		sum, n := 0.0, 0
-		for _, halves := range [2][2]levelCounts{{inA, inB}, {inB, inA}} {
-			grown, judged := halves[0].line(halves[0].order(class), class), halves[1].line(halves[0].order(class), class)
-			if area := grown.auc(judged); !math.IsNaN(area) {
+		for _, area := range []float64{inA.auc(inB, class), inB.auc(inA, class)} {
+			if !math.IsNaN(area) {
 				sum += area
 				n++
 			}
@@ -154,80 +153,82 @@ func categoryAlone(a, b part) float64 {
 	})
 }
 
-// levelCounts is the number of rows by level and class: (levels+1) x classes, the missing ones last.
+// levelCounts is the number of rows by level and class: (levels+1) x classes, the missing ones last; and by level alone.
 type levelCounts struct {
 	counts  []int64
+	rows    []int64
 	classes int
 }
 
 func (p part) byLevel() levelCounts {
 	levels := len(p.column.Levels)
-	t := levelCounts{counts: make([]int64, (levels+1)*p.classes), classes: p.classes}
+	t := levelCounts{counts: make([]int64, (levels+1)*p.classes), rows: make([]int64, levels+1), classes: p.classes}
 	for i, code := range p.column.Codes {
 		if code < 0 {
 			code = int32(levels)
 		}
 		t.counts[int(code)*p.classes+int(p.y[i])]++
+		t.rows[code]++
 	}
 	return t
 }
 
-func (t levelCounts) levels() int { return len(t.counts)/t.classes - 1 }
-
-func (t levelCounts) rows(level int) int64 {
-	all := int64(0)
-	for _, n := range t.counts[level*t.classes : (level+1)*t.classes] {
-		all += n
-	}
-	return all
-}
+func (t levelCounts) own(level, class int) int64 { return t.counts[level*t.classes+class] }
 
 // smoothing is the weight of the overall share of a class, in rows, when that of a level is estimated; as in package tree.
 const smoothing = 10
 
-// shares returns the smoothed share of a class in every level, that of the missing values last, and the overall share.
-func (t levelCounts) shares(class int) (shares []float64, overall float64) {
+// overall is the share of a class.
+func (t levelCounts) overall(class int) float64 {
 	var all, own int64
-	for l := range t.levels() + 1 {
-		all += t.rows(l)
-		own += t.counts[l*t.classes+class]
+	for l, n := range t.rows {
+		all += n
+		own += t.own(l, class)
 	}
-	overall = float64(own) / float64(all)
-	shares = make([]float64, t.levels()+1)
-	for l := range shares {
-		shares[l] = overall
-		if t.rows(l) == 0 {
+	return float64(own) / float64(all)
+}
+
+// smoothed is the share of a class where there are so many rows, so many of them its own.
+func smoothed(rows, own int64, overall float64) float64 {
+	if rows == 0 {
+		return overall
+	}
+	return (float64(own) + float64(smoothing*overall)) / float64(rows+smoothing)
+}
+
+// auc grows a tree for a class on t, whose levels stand in the order of their smoothed shares, and judges it by the rows
+// of judged. Levels that t does not have are counted as missing. Levels with the same counts stand together, so that a
+// hundred thousand levels of a few rows each are few.
+func (t levelCounts) auc(judged levelCounts, class int) float64 {
+	overall := t.overall(class)
+	missing := len(t.rows) - 1
+	type group struct {
+		share                                    float64
+		grownAll, grownOwn, judgedAll, judgedOwn int64
+	}
+	at := map[[2]int64]int{}
+	var groups []group
+	grown, seen := newLine(0), newLine(0)
+	for l, rows := range t.rows {
+		own, judgedRows, judgedOwn := t.own(l, class), judged.rows[l], judged.own(l, class)
+		if l == missing || rows == 0 {
+			grown.missingAll, grown.missingOwn = grown.missingAll+rows, grown.missingOwn+own
+			seen.missingAll, seen.missingOwn = seen.missingAll+judgedRows, seen.missingOwn+judgedOwn
 			continue
 		}
-		shares[l] = (float64(t.counts[l*t.classes+class]) + float64(smoothing*overall)) / float64(t.rows(l)+smoothing)
-	}
-	return shares, overall
-}
-
-// order returns the levels that have rows by their share of the class, those of equal share in the order of their codes.
-func (t levelCounts) order(class int) []int {
-	shares, _ := t.shares(class)
-	var order []int
-	for l := range t.levels() {
-		if t.rows(l) > 0 {
-			order = append(order, l)
+		i, known := at[[2]int64{rows, own}]
+		if !known {
+			i = len(groups)
+			at[[2]int64{rows, own}] = i
+			groups = append(groups, group{share: smoothed(rows, own, overall)})
 		}
+		g := &groups[i]
+		g.grownAll, g.grownOwn, g.judgedAll, g.judgedOwn = g.grownAll+rows, g.grownOwn+own, g.judgedAll+judgedRows, g.judgedOwn+judgedOwn
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(shares[a], shares[b]) })
-	return order
-}
-
-// line puts the rows in order; those of other levels are counted as missing.
-func (t levelCounts) line(order []int, class int) *line {
-	l := newLine(len(order))
-	for _, level := range order {
-		l.add(t.rows(level), t.counts[level*t.classes+class])
+	slices.SortStableFunc(groups, func(a, b group) int { return cmp.Compare(a.share, b.share) })
+	for _, g := range groups {
+		grown.add(g.grownAll, g.grownOwn)
+		seen.add(g.judgedAll, g.judgedOwn)
 	}
-	for level := range t.levels() + 1 {
-		l.missingAll += t.rows(level)
-		l.missingOwn += t.counts[level*t.classes+class]
-	}
-	l.missingAll -= l.all[len(order)]
-	l.missingOwn -= l.own[len(order)]
-	return l
+	return grown.auc(seen)
 }

@@ -94,17 +94,19 @@ func (p part) rankedCategory(out part) float64 {
 		code[l] = i
 	}
 	return meanOver(p.classes, func(class int) float64 {
-		shares, overall := counts.shares(class)
+		overall := counts.overall(class)
+		share := func(level int) float64 { return smoothed(counts.rows[level], counts.own(level, class), overall) }
 		byLevel := make([]float64, len(out.column.Levels))
 		for i, l := range out.column.Levels {
 			byLevel[i] = overall
 			if c, ok := code[l]; ok {
-				byLevel[i] = shares[c]
+				byLevel[i] = share(c)
 			}
 		}
+		missing := share(len(p.column.Levels))
 		scores := make([]float64, len(out.y))
 		for i, c := range out.column.Codes {
-			scores[i] = shares[len(shares)-1]
+			scores[i] = missing
 			if c >= 0 {
 				scores[i] = byLevel[c]
 			}
