@@ -226,8 +226,8 @@ func histogram(values, sorted []float64, least, most float64) Histogram {
 	if math.IsInf(high-low, 0) {
 		shrink = 0.25
 	}
-	from := low * shrink
-	width := (high*shrink - from) / float64(bins)
+	from := float64(low * shrink)
+	width := (float64(high*shrink) - from) / float64(bins)
 	for _, v := range values {
 		b := 0
 		if width > 0 {
