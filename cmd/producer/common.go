@@ -67,11 +67,6 @@ func plain(s string) string {
 	return b.String()
 }
 
-// shellQuote makes text fit to be copied into a command line: nothing in it means anything to a shell.
-func shellQuote(s string) string {
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
 // safeName makes a file name of a name: what a file system or a shell might take for something else becomes _.
 func safeName(s string) string {
 	return strings.Map(func(r rune) rune {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/term"
+
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/ml/frame"
@@ -55,11 +57,11 @@ func (a *app) openSource(ctx context.Context, path string) (*source, error) {
 		return &source{name: sample.Name, builtin: true, head: data, whole: true, close: func() error { return nil }}, nil
 	case "-":
 		if f, ok := a.in.(*os.File); ok {
-			if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			if term.IsTerminal(int(f.Fd())) {
 				return nil, badFile("-", "standard input is a terminal").WithHint("give a file, or send a table through a pipe")
 			}
 		}
-		return newSource("-", a.in, func() error { return nil })
+		return newSource("-", newCancelReader(ctx, a.in), func() error { return nil })
 	}
 	info, err := os.Stat(path)
 	switch {
@@ -91,6 +93,7 @@ func openFIFO(ctx context.Context, path string) (*source, error) {
 	if err != nil {
 		return nil, badFile(path, "the named pipe cannot be read: %v", errors.Unwrap(err))
 	}
+	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Unix(1, 0)) })()
 	deadline := time.Now().Add(fifoPatience)
 	first := make([]byte, 64<<10)
 	for {
@@ -98,11 +101,15 @@ func openFIFO(ctx context.Context, path string) (*source, error) {
 		n, err := f.Read(first)
 		if n > 0 {
 			_ = f.SetReadDeadline(time.Time{})
-			s, err := newSource(path, io.MultiReader(bytes.NewReader(first[:n]), f), f.Close)
+			s, err := newSource(path, io.MultiReader(bytes.NewReader(first[:n]), newCancelReader(ctx, f)), f.Close)
 			if err != nil {
 				_ = f.Close()
 			}
 			return s, err
+		}
+		if ctx.Err() != nil {
+			_ = f.Close()
+			return nil, context.Cause(ctx)
 		}
 		if time.Now().After(deadline) || errors.Is(err, os.ErrDeadlineExceeded) {
 			_ = f.Close()
@@ -114,6 +121,37 @@ func openFIFO(ctx context.Context, path string) (*source, error) {
 			return nil, ctx.Err()
 		case <-time.After(20 * time.Millisecond):
 		}
+	}
+}
+
+// cancelReader ends a Read when its context does, though the other end of a pipe stays silent.
+type cancelReader struct {
+	ctx   context.Context
+	chunk []byte
+	next  chan []byte // what was read last
+	err   error       // of the Read that gave it; set before next is sent to
+	r     io.Reader
+}
+
+func newCancelReader(ctx context.Context, r io.Reader) *cancelReader {
+	return &cancelReader{ctx: ctx, chunk: make([]byte, 64<<10), next: make(chan []byte, 1), r: r}
+}
+
+func (c *cancelReader) Read(p []byte) (int, error) {
+	if c.ctx.Err() != nil { // a Read may still be waiting
+		return 0, context.Cause(c.ctx)
+	}
+	part := c.chunk[:min(len(p), len(c.chunk))]
+	go func() {
+		n, err := c.r.Read(part)
+		c.err = err
+		c.next <- part[:n]
+	}()
+	select {
+	case b := <-c.next:
+		return copy(p, b), c.err
+	case <-c.ctx.Done():
+		return 0, context.Cause(c.ctx)
 	}
 }
 

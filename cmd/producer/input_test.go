@@ -138,7 +138,7 @@ func (fullDisk) Begin(context.Context) (artifact.Upload, error) {
 
 func TestShellQuote(t *testing.T) {
 	for _, c := range []struct{ text, want string }{{"a b", "'a b'"}, {"$(reboot)`id`", "'$(reboot)`id`'"}, {"it's", `'it'\''s'`}, {"", "''"}} {
-		if got := shellQuote(c.text); got != c.want {
+		if got := csv.ShellQuote(c.text); got != c.want {
 			t.Errorf("%q: got %s, want %s", c.text, got, c.want)
 		}
 	}
@@ -173,5 +173,45 @@ func TestRecordedArgs(t *testing.T) {
 func TestLimitsAgree(t *testing.T) {
 	if maxLineBytes < 2*csv.MaxRecordBytes {
 		t.Errorf("a line of UTF-16 has up to %d bytes", 2*csv.MaxRecordBytes)
+	}
+}
+
+// A pipe that falls silent in the middle does not keep the command from being interrupted, and nothing of it is stored.
+func TestInterruptWhileReading(t *testing.T) {
+	t.Parallel()
+	path, store := fifo(t), t.TempDir()
+	p := start(t, store, "submit", path, "--target", "churned", "--json")
+	w, err := os.OpenFile(path, os.O_WRONLY, 0) // returns when the command reads
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if _, err := w.Write(customers(20_000)); err != nil { // more than the part that is looked at first
+		t.Fatal(err)
+	}
+	p.interrupt()
+	if got := p.wait(); got != exitInterrupted {
+		t.Fatalf("got exit code %d: %s", got, p.err)
+	}
+	if d := p.document(); d.Status != "REJECTED" || d.ExitCode != exitInterrupted || d.Error.Class != pipeline.ClassCanceled {
+		t.Errorf("got %s, %d, %+v", d.Status, d.ExitCode, d.Error)
+	}
+	if files, err := filepath.Glob(filepath.Join(store, "tmp", "*")); err != nil || len(files) > 0 {
+		t.Errorf("left behind %q, %v", files, err)
+	}
+}
+
+func TestInterruptBeforeFirstByte(t *testing.T) {
+	t.Parallel()
+	path := fifo(t)
+	p := start(t, t.TempDir(), "submit", path, "--target", "churned")
+	w, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	p.interrupt()
+	if got := p.wait(); got != exitInterrupted || !strings.Contains(p.err.String(), "producer: interrupted") {
+		t.Errorf("got %d, %s", got, p.err)
 	}
 }

@@ -35,14 +35,14 @@ func (o *pipelineOptions) flags(c *cobra.Command) {
 	f.StringVar(&o.target, "target", "", "what to predict: a `column`, \"COLUMN > NUMBER\", or \"COLUMN < A | COLUMN < B\"")
 	f.StringArrayVar(&o.include, "include", nil, "use this `column` though its type would leave it out (repeatable)")
 	f.StringArrayVar(&o.exclude, "exclude", nil, "leave this `column` out (repeatable)")
-	f.StringArrayVar(&o.types, "type", nil, "`COLUMN=TYPE`: integer, float, boolean, date, category, text or identifier (repeatable)")
+	f.StringArrayVar(&o.types, "type", nil, "the type of a column, as `COLUMN=TYPE`: integer, float, boolean, date, category, text or identifier (repeatable)")
 	f.StringArrayVar(&o.missing, "missing", nil, "a `text` that stands for a missing value, besides the usual ones (repeatable)")
 	f.StringVar(&o.file, "pipeline", "", "pipeline `file` (YAML); `producer init` writes a commented one")
-	f.StringArrayVar(&o.set, "set", nil, "`KEY=VALUE`: a field of the pipeline file, as models.random_forest.trees=200 (repeatable)")
+	f.StringArrayVar(&o.set, "set", nil, "a field of the pipeline file, as `KEY=VALUE`: models.random_forest.trees=200 (repeatable)")
 	f.StringSliceVar(&o.models, "models", nil, "only these `models`, separated by commas")
 	f.Uint64Var(&o.seed, "seed", 42, "`number` that decides the split, the forest and the permutations")
 	f.Float64Var(&o.testSize, "test-size", 0.2, "`share` of the rows to test on")
-	f.StringVar(&o.split, "split", "", "stratified, group:`COLUMN` or time:COLUMN (default stratified)")
+	f.StringVar(&o.split, "split", "", "`way` to split: stratified, group:COLUMN or time:COLUMN (default stratified)")
 	o.changed = f.Changed
 }
 
@@ -232,7 +232,7 @@ func noTarget(file string, r *csv.Report) error {
 	}
 	e := badFile(file, "there is no target; the columns are %s", strings.Join(list, ", "))
 	if proposal != "" {
-		return e.WithHint("for example: producer submit %s --target %s", shellQuote(file), shellQuote(proposal))
+		return e.WithHint("for example: producer submit %s --target %s", csv.ShellQuote(file), csv.ShellQuote(proposal))
 	}
 	return e.WithHint("say what to predict with --target COLUMN")
 }

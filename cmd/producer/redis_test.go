@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -159,5 +160,37 @@ func TestSilentRedis(t *testing.T) {
 	out, _, code := call(t, t.TempDir(), "submit", "--json", "--redis", "redis://"+l.Addr().String())
 	if d := parseDocument(t, out); code != 3 || d.Error.Class != pipeline.ClassUnreachable || !strings.Contains(d.Error.Message, "in time") {
 		t.Errorf("got %d, %+v", code, d.Error)
+	}
+}
+
+// A stage that fails ends the command with 1, and the document names the stage.
+func TestStageFails(t *testing.T) {
+	t.Parallel()
+	url, store := "redis://"+needs.Redis(t), t.TempDir()
+	worker(t, url, store, "", func(k *pipeline.Kind) {
+		if k.Name == "eda" {
+			k.Run = func(context.Context, *pipeline.Call) error { return errors.New("out of luck\nproducer: forged") }
+		}
+	})
+	p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--json", "--out", filepath.Join(store, "out"))
+	if got := p.wait(); got != 1 {
+		t.Fatalf("got exit code %d: %s", got, p.err)
+	}
+	d := p.document()
+	if d.Status != pipeline.Failed || d.ExitCode != 1 || d.Error == nil || d.Error.Class != pipeline.ClassStageFailed || d.Error.Stage != "eda" {
+		t.Errorf("got %s, %d, %+v", d.Status, d.ExitCode, d.Error)
+	}
+	for _, wrong := range checkContract("document", parseJSON(contract), parseJSON(p.out.String())) {
+		t.Error(wrong)
+	}
+	if len(d.Models) != 3 || d.Counts.Failed != 1 || d.Counts.Skipped != 1 {
+		t.Errorf("what did not need the stage went on: got %d models, %+v", len(d.Models), d.Counts)
+	}
+	words := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--quiet")
+	if got := words.wait(); got != 1 || words.err.String() != "producer: out of luck; producer: forged\n" {
+		t.Errorf("got %d, %q", got, words.err)
+	}
+	if !strings.Contains(words.out.String(), "1 failed, 1 skipped") {
+		t.Errorf("got %s", words.out)
 	}
 }

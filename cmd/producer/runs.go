@@ -57,7 +57,7 @@ func (a *app) runsCommand() *cobra.Command {
 			return t.Flush()
 		},
 	}
-	c.Flags().IntVarP(&limit, "limit", "n", 20, "at most this many; 0 for all")
+	c.Flags().IntVarP(&limit, "limit", "n", 20, "`number` of runs at most; 0 for all")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
 	return c
 }
@@ -145,7 +145,7 @@ func (a *app) showCommand() *cobra.Command {
 			return a.printStages(d)
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print the document of `submit --json`")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the document of submit --json")
 	return c
 }
 
@@ -319,7 +319,7 @@ has it; "report" is the HTML report and "record" the run's record. Without OUTPU
 		},
 	}
 	c.Flags().StringVarP(&file, "output", "o", "", "`file` to write to instead of standard output")
-	c.Flags().StringVar(&format, "format", "", "png: draw a plot as PNG instead of SVG")
+	c.Flags().StringVar(&format, "format", "", "`format` of a plot: svg, or png")
 	return c
 }
 

@@ -412,9 +412,9 @@ func (s *submission) tellWhyItWaits(ctx context.Context, e *engine, p *progress,
 
 // workerCommand is a command line that starts a worker for the run.
 func (s *submission) workerCommand(e *engine) string {
-	line := "worker --redis URL --store " + shellQuote(e.store.Location())
+	line := "worker --redis URL --store " + csv.ShellQuote(e.store.Location())
 	if s.queue != "" {
-		line += " --queue " + shellQuote(s.queue)
+		line += " --queue " + csv.ShellQuote(s.queue)
 	}
 	return line
 }

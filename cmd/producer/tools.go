@@ -66,7 +66,7 @@ func (a *app) graphCommand() *cobra.Command {
 		},
 	}
 	o.flags(c)
-	c.Flags().StringVar(&format, "format", "text", "text or dot")
+	c.Flags().StringVar(&format, "format", "text", "`format`: text or dot")
 	return c
 }
 

@@ -127,6 +127,7 @@ func (s *settings) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.grace = max(s.grace, time.Nanosecond) // 0 stands for the default there
 	w, err := tasks.NewWorker(tasks.Config{Conn: conn, Store: store, Registry: registry, Queue: s.queue, Log: log},
 		tasks.WorkerOptions{Concurrency: s.concurrency, Cores: s.cores, Grace: s.grace})
 	if err != nil {

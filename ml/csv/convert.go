@@ -214,5 +214,5 @@ func countInfinite(c *frame.Column, r *ColumnReport) {
 
 func (e *valueError) input(name, file string) error {
 	return &InputError{Message: fmt.Sprintf("line %d, column %s: %s %s", e.line, Quote(name), Quote(e.text), e.reason), File: file, Line: e.line, Column: e.column + 1,
-		Hint: fmt.Sprintf("give the column another type, or add the text to the missing ones with --missing %s", Quote(e.text))}
+		Hint: fmt.Sprintf("give the column another type, or add the text to the missing ones with --missing %s", ShellQuote(e.text))}
 }

@@ -76,6 +76,11 @@ func Quote(s string) string {
 	return strconv.QuoteToGraphic(s)
 }
 
+// ShellQuote makes text fit to be copied into a command line: nothing in it means anything to a shell.
+func ShellQuote(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
 // Report says how the input was read and why.
 type Report struct {
 	Encoding    string         `json:"encoding"`

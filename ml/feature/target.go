@@ -184,9 +184,9 @@ func (t *Target) Labels(c *frame.Column) ([]int32, []string, error) {
 	}
 	if !c.Type.Numeric() {
 		e := &csv.InputError{Message: fmt.Sprintf("the target compares the column %s, which is of type %v, with a number", csv.Quote(c.Name), c.Type),
-			Hint: fmt.Sprintf("compare a numeric column, or use the column's values as classes: --target %s", csv.Quote(c.Name))}
+			Hint: fmt.Sprintf("compare a numeric column, or use the column's values as classes: --target %s", csv.ShellQuote(c.Name))}
 		if c.Type == frame.Identifier {
-			e.Hint = fmt.Sprintf("if it holds numbers, say so: --type %s", csv.Quote(c.Name+"=integer"))
+			e.Hint = fmt.Sprintf("if it holds numbers, say so: --type %s", csv.ShellQuote(c.Name+"=integer"))
 		}
 		return nil, nil, e
 	}
@@ -345,5 +345,5 @@ func proposeThreshold(c *frame.Column) error {
 		median = values[0]
 	}
 	return &csv.InputError{Message: fmt.Sprintf("the target column %s is numeric with more than %d distinct values", csv.Quote(c.Name), MaxDistinct),
-		Hint: fmt.Sprintf("give a threshold, for example --target %s", csv.Quote(c.Name+" > "+numberText(median)))}
+		Hint: fmt.Sprintf("give a threshold, for example --target %s", csv.ShellQuote(c.Name+" > "+numberText(median)))}
 }
