@@ -138,13 +138,10 @@ func numeric(c *frame.Column) (*Numeric, int) {
 		n.Histogram = Histogram{Low: nan, High: nan, Counts: []int{}}
 		return n, missing
 	}
-	scaled, scale := tame(values)
+	least, most := extent(values)
+	scaled, scale := tame(values, least, most)
 	mean, sd := moments(scaled)
 	n.Mean, n.SD = num.Float(math.Ldexp(mean, scale)), num.Float(math.Ldexp(sd, scale))
-	least, most := values[0], values[0]
-	for _, v := range values {
-		least, most = min(least, v), max(most, v)
-	}
 	n.Min, n.Max = num.Float(least), num.Float(most)
 	sorted := ordered(values)
 	n.Q1, n.Median, n.Q3 = num.Float(quantile(sorted, 0.25)), num.Float(quantile(sorted, 0.5)), num.Float(quantile(sorted, 0.75))
@@ -152,15 +149,26 @@ func numeric(c *frame.Column) (*Numeric, int) {
 	return n, missing
 }
 
+// extent returns the least and the most of some values, none of them NaN.
+func extent(values []float64) (least, most float64) {
+	least, most = values[0], values[0]
+	for _, v := range values {
+		if v < least {
+			least = v
+		}
+		if v > most {
+			most = v
+		}
+	}
+	return least, most
+}
+
 // tame returns the values divided by 2^scale, so that neither their sum nor that of their squares overflows or vanishes.
 // Values of usual size come back as they are; scaling by a power of two rounds nothing that matters.
-func tame(values []float64) (scaled []float64, scale int) {
-	most := 0.0
-	for _, v := range values {
-		most = max(most, math.Abs(v))
-	}
-	_, exponent := math.Frexp(most)
-	if most == 0 || exponent > -400 && exponent < 400 {
+func tame(values []float64, least, most float64) (scaled []float64, scale int) {
+	size := max(-least, most)
+	_, exponent := math.Frexp(size)
+	if size == 0 || exponent > -400 && exponent < 400 {
 		return values, 0
 	}
 	scaled = make([]float64, len(values))
@@ -329,9 +337,11 @@ func standardised(v []float64) score {
 	s := score{z: make([]float64, len(v)), gaps: len(present) < len(v)}
 	mean, sd := math.NaN(), math.NaN()
 	scale := 0
-	if len(present) > 1 && slices.Min(present) < slices.Max(present) {
-		present, scale = tame(present)
-		mean, sd = moments(present)
+	if len(present) > 1 {
+		if least, most := extent(present); least < most {
+			present, scale = tame(present, least, most)
+			mean, sd = moments(present)
+		}
 	}
 	for i, x := range v {
 		if scale != 0 {
