@@ -10,8 +10,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"text/tabwriter"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/chart"
@@ -145,6 +148,7 @@ func (s *submission) writeOut(ctx context.Context, store *artifact.Store, r *pip
 		return err
 	}
 	o.file(metricsDocument, append(metrics, '\n'))
+	var pictures []picture
 	for _, st := range r.Stages {
 		for _, out := range st.Outputs {
 			name := safeName(strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(st.Name, stages.PlotPrefix), stages.TrainPrefix), stages.EvaluatePrefix))
@@ -156,11 +160,7 @@ func (s *submission) writeOut(ctx context.Context, store *artifact.Store, r *pip
 				}
 				o.file(filepath.Join("plots", name+"-"+out.Name+".svg"), b)
 				if s.png {
-					b, err := renderPNG(ctx, store, r, st.Name, out.Name)
-					if err != nil {
-						return err
-					}
-					o.file(filepath.Join("plots", name+"-"+out.Name+".png"), b)
+					pictures = append(pictures, picture{stage: st.Name, output: out.Name, file: filepath.Join("plots", name+"-"+out.Name+".png")})
 				}
 			case out.Name == "model":
 				b, err := store.ReadAll(ctx, out.Ref)
@@ -171,10 +171,36 @@ func (s *submission) writeOut(ctx context.Context, store *artifact.Store, r *pip
 			}
 		}
 	}
+	if err := drawAll(ctx, store, r, pictures); err != nil {
+		return err
+	}
+	for _, p := range pictures {
+		o.file(p.file, p.png)
+	}
 	if o.err != nil {
 		return usage("--out: %v", o.err).WithHint("choose a directory that can be written to")
 	}
 	return nil
+}
+
+// picture is a plot to be drawn as PNG, and where to.
+type picture struct {
+	stage, output, file string
+	png                 []byte
+}
+
+// drawAll draws pictures on all cores, as one takes tens of milliseconds.
+func drawAll(ctx context.Context, store *artifact.Store, r *pipeline.RunRecord, pictures []picture) error {
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range pictures {
+		p := &pictures[i]
+		g.Go(func() (err error) {
+			p.png, err = renderPNG(ctx, store, r, p.stage, p.output)
+			return err
+		})
+	}
+	return g.Wait()
 }
 
 // outWriter writes files below a directory and keeps the first error.
