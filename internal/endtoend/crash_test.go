@@ -14,7 +14,7 @@ import (
 )
 
 // slow makes the training of the forest last for about a second, so that what is meant to happen in it does.
-var slow = []string{"--models", "random_forest", "--set", "models.random_forest.trees=600", "--set", "importance.repeats=1"}
+var slow = []string{"--models", "random_forest", "--set", "models.random_forest.trees=1000", "--set", "importance.repeats=1"}
 
 // The only worker that runs a stage is killed: another one finishes the run, with the same bits.
 func TestKilledWorker(t *testing.T) {

@@ -85,31 +85,40 @@ func goCommand(t *testing.T, dir string, args ...string) {
 func redisURL(t *testing.T) string {
 	t.Helper()
 	program := needs.Tool(t, "redis-server")
-	shared.redisOnce.Do(func() { shared.redisAddr, shared.redis = startRedis(t, program) })
+	shared.redisOnce.Do(func() {
+		shared.redisAddr = freeAddr(t)
+		shared.redis = startRedis(t, program, shared.redisAddr)
+	})
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
 	shared.database++
 	return fmt.Sprintf("redis://%s/%d", shared.redisAddr, shared.database)
 }
 
-// startRedis starts a server and returns when it answers.
-func startRedis(t *testing.T, program string, args ...string) (addr string, cmd *exec.Cmd) {
+// freeAddr returns a loopback address that nobody listens on.
+func freeAddr(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr = l.Addr().String()
-	_ = l.Close()
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// startRedis starts a server and returns when it answers.
+func startRedis(t *testing.T, program, addr string, args ...string) *exec.Cmd {
+	t.Helper()
 	_, port, _ := net.SplitHostPort(addr)
-	cmd = exec.Command(program, append([]string{"--port", port, "--bind", "127.0.0.1", "--databases", "100", "--save", "", "--dir", shared.dir}, args...)...)
+	cmd := exec.Command(program, append([]string{"--port", port, "--bind", "127.0.0.1", "--databases", "100", "--save", ""}, args...)...)
+	cmd.Dir = shared.dir
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		if c, err := net.Dial("tcp", addr); err == nil {
 			_ = c.Close()
-			return addr, cmd
+			return cmd
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("redis-server does not answer")
