@@ -365,6 +365,14 @@ func TestRuns(t *testing.T) {
 			t.Errorf("prefix %q: %v", none, err)
 		}
 	}
+	start, last := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC), ""
+	for ms := range 2000 {
+		id := NewRunID(start.Add(2 * time.Duration(ms) * time.Millisecond))
+		if id <= last || !ValidRunID(id) {
+			t.Fatalf("%s does not sort behind %s", id, last)
+		}
+		last = id
+	}
 	if id := NewRunID(time.Now()); !ValidRunID(id) {
 		t.Errorf("%q is no run id", id)
 	}

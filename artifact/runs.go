@@ -12,16 +12,19 @@ import (
 	"time"
 )
 
-// NewRunID returns an id that sorts by time and is short enough to type: date, time of day (UTC) and six random
-// characters, as in 20261123-142501-k3f9qz.
+// NewRunID returns an id that sorts by time, to the millisecond, and is short enough to type: date, time of day (UTC), two
+// characters for the part of the second and four random ones, as in 20261123-142501-k3f9qz.
 func NewRunID(t time.Time) string {
-	const letters = "23456789abcdefghjkmnpqrstuvwxyz"
-	var random [6]byte
-	_, _ = rand.Read(random[:]) // never fails
-	for i, b := range random {
-		random[i] = letters[int(b)%len(letters)]
+	const letters = "23456789abcdefghjkmnpqrstuvwxyz" // in ascending order
+	const n = len(letters)
+	var end [6]byte
+	_, _ = rand.Read(end[:]) // never fails
+	for i, b := range end {
+		end[i] = letters[int(b)%n]
 	}
-	return t.UTC().Format("20060102-150405") + "-" + string(random[:])
+	part := t.Nanosecond() / (int(time.Second)/(n*n) + 1)
+	end[0], end[1] = letters[part/n], letters[part%n]
+	return t.UTC().Format("20060102-150405") + "-" + string(end[:])
 }
 
 var runID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{8}-[0-9]{6}-[a-z0-9]{6}$`) })
@@ -114,5 +117,10 @@ func (s *Store) ResolveRun(ctx context.Context, prefix string) (string, error) {
 	case 1:
 		return found[0], nil
 	}
-	return "", fmt.Errorf("%.40q %w: %s", prefix, ErrAmbiguous, strings.Join(found[:min(5, len(found))], ", "))
+	const most = 10
+	more := ""
+	if len(found) > most {
+		more = fmt.Sprintf(" and %d more", len(found)-most)
+	}
+	return "", fmt.Errorf("%.40q %w: %s%s", prefix, ErrAmbiguous, strings.Join(found[:min(most, len(found))], ", "), more)
 }
