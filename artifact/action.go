@@ -121,7 +121,7 @@ func (s *Store) remember(ctx context.Context, kind string, key ActionKey) error 
 		return err
 	}
 	for _, old := range names[:max(0, len(names)-2*recentKept)] {
-		if err := s.backend.Delete(ctx, recentDir(kind)+"/"+old); err != nil {
+		if err := s.backend.Delete(ctx, recentDir(kind)+"/"+old, nil); err != nil {
 			return err
 		}
 	}

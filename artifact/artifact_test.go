@@ -138,6 +138,26 @@ func TestUnreadableBlob(t *testing.T) {
 	}
 }
 
+// Whoever finds damage does not remove the sound blob that another has put in its place meanwhile.
+func TestReplacedBlobStays(t *testing.T) {
+	ctx := context.Background()
+	s := open(t)
+	ref := put(t, s, "text")
+	overwrite(t, s, ref.Digest, []byte("gext"))
+	damaged, err := s.backend.Open(ctx, blobName(ref.Digest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer damaged.Close()
+	put(t, s, "text")
+	if err := s.discard(ctx, ref, damaged, ErrCorrupt); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("discarding: %v", err)
+	}
+	if err := s.Verify(ctx, ref); err != nil {
+		t.Errorf("the sound blob: %v", err)
+	}
+}
+
 // A reference that gives a wrong size finds nothing, and the blob stays.
 func TestWrongSize(t *testing.T) {
 	ctx := context.Background()

@@ -22,8 +22,9 @@ type Backend interface {
 	Open(ctx context.Context, name string) (Object, error)
 	// Sync makes an object that is there survive a power cut.
 	Sync(ctx context.Context, name string) error
-	// Delete removes the object; removing what is not there is no error.
-	Delete(ctx context.Context, name string) error
+	// Delete removes the object; removing what is not there is no error. Unless only is nil, it removes nothing when another
+	// object has taken the name since only was opened.
+	Delete(ctx context.Context, name string, only Object) error
 	// List returns the names directly below the folder dir, sorted, without the folder itself.
 	List(ctx context.Context, dir string) ([]string, error)
 }

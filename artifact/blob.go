@@ -42,21 +42,27 @@ func (b *Blob) Close() error {
 // Open returns the blob after checking every byte against its digest. A damaged blob is removed, so that it is stored
 // anew when somebody makes it again, and the error is ErrCorrupt; an absent one is ErrNotFound.
 func (s *Store) Open(ctx context.Context, ref Ref) (*Blob, error) {
-	name := blobName(ref.Digest)
-	object, err := s.backend.Open(ctx, name)
-	if err == nil {
-		var blob *Blob
-		if blob, err = verify(ctx, object, ref); err == nil {
-			return blob, nil
-		}
-		_ = object.Close()
+	object, err := s.backend.Open(ctx, blobName(ref.Digest))
+	if err != nil {
+		return nil, s.discard(ctx, ref, nil, err)
 	}
+	blob, err := verify(ctx, object, ref)
+	if err != nil {
+		err = s.discard(ctx, ref, object, err)
+		_ = object.Close()
+		return nil, err
+	}
+	return blob, nil
+}
+
+// discard removes a blob that turned out to be damaged, though not a sound one that somebody has put in its place.
+func (s *Store) discard(ctx context.Context, ref Ref, object Object, err error) error {
 	if errors.Is(err, ErrCorrupt) {
-		if deleted := s.backend.Delete(ctx, name); deleted != nil {
+		if deleted := s.backend.Delete(ctx, blobName(ref.Digest), object); deleted != nil {
 			err = errors.Join(err, deleted)
 		}
 	}
-	return nil, fmt.Errorf("%s: %w", ref.Digest, err)
+	return fmt.Errorf("%s: %w", ref.Digest, err)
 }
 
 func verify(ctx context.Context, object Object, ref Ref) (*Blob, error) {

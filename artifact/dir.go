@@ -98,7 +98,14 @@ func (d *dir) Sync(_ context.Context, name string) error {
 	return nil
 }
 
-func (d *dir) Delete(_ context.Context, name string) error {
+func (d *dir) Delete(_ context.Context, name string, only Object) error {
+	if f, ok := only.(*os.File); ok {
+		was, err := f.Stat()
+		now, gone := os.Lstat(d.path(name))
+		if err == nil && gone == nil && !os.SameFile(was, now) {
+			return nil
+		}
+	}
 	if err := os.Remove(d.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return pathError(name, err)
 	}

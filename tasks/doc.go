@@ -32,7 +32,8 @@
 // A failed stage skips what needs it; other branches go on. A worker that has another store, or lacks a kind, hands a
 // task back without using up an attempt, and the run's events say so.
 //
-// The truth about data is the store: losing Redis costs a new submission, which finds every finished stage there. Redis
+// The truth about data is the store: losing Redis costs a new submission, which finds every finished stage there. Who
+// watches a run is told when Redis has lost it, and when it is over but its record cannot be stored. Redis
 // must be 6.2 or later, one server, with maxmemory-policy noeviction. The state of a run goes a week after its end.
 //
 // It is the only package that imports asynq and go-redis.
