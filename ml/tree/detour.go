@@ -7,11 +7,10 @@ import "math/bits"
 type blockPermuter struct {
 	*permuter
 	from, n int
-	codes   []uint16 // of the rows, column by column: two codes for each feature
-	others  []uint16 // for each feature at hand and row the codes that the permutations give, the higher one of a value's two
-	turned  []uint64 // for each row and feature at hand the permutations that have left the row's path; zero between trees
-	onPath  []int32  // for each feature the number of nodes on the path that ask for it
-	path    []int32  // the features at hand that the path asks for
+	codes   []uint16   // of the rows, column by column: two codes for each feature
+	others  [][]uint16 // for each column of a feature at hand the codes that the permutations give, row by row
+	leaves  []uint32   // where the rows end in the tree with their own values
+	turned  []uint64   // for each row and feature at hand the permutations that have left the row's path; zero between trees
 	levels  []*level
 }
 
@@ -30,22 +29,37 @@ type level struct {
 }
 
 func newBlockPermuter(p *permuter, from, n int) *blockPermuter {
-	b := &blockPermuter{permuter: p, from: from, n: n, codes: make([]uint16, n*p.x.width), onPath: make([]int32, len(p.m.features))}
+	b := &blockPermuter{permuter: p, from: from, n: n, codes: make([]uint16, n*p.x.width), leaves: make([]uint32, n)}
 	for i := range n {
 		for c, code := range p.x.codes[(from+i)*p.x.width : (from+i+1)*p.x.width] {
 			b.codes[c*n+i] = code
 		}
 	}
 	b.turned = make([]uint64, (p.end-p.first)*n)
-	b.others = make([]uint16, 0, len(b.turned)*len(p.permutations))
 	for f := p.first; f < p.end; f++ {
-		for i := range n {
-			for _, permutation := range p.permutations {
-				b.others = append(b.others, p.x.codes[int(permutation[from+i])*p.x.width+2*f+1])
-			}
+		low, same := b.give(2 * f)
+		high := low
+		if !same {
+			high, _ = b.give(2*f + 1)
 		}
+		b.others = append(b.others, low, high)
 	}
 	return b
+}
+
+// give returns the codes of a column that the permutations give the rows, and whether they are those of the column beside
+// it too, as no value is missing.
+func (b *blockPermuter) give(column int) (codes []uint16, same bool) {
+	codes, same = make([]uint16, 0, b.n*len(b.permutations)), true
+	for i := range b.n {
+		for _, permutation := range b.permutations {
+			at := int(permutation[b.from+i]) * b.x.width
+			code := b.x.codes[at+column]
+			same = same && code == b.x.codes[at+column^1]
+			codes = append(codes, code)
+		}
+	}
+	return codes, same
 }
 
 func (b *blockPermuter) run() {
@@ -53,8 +67,12 @@ func (b *blockPermuter) run() {
 	for i := range all {
 		all[i] = int32(i)
 	}
+	block := &Matrix{rows: b.n, width: b.x.width, codes: b.x.codes[b.from*b.x.width : (b.from+b.n)*b.x.width]}
+	base := b.base[b.from*(b.m.classes-1) : (b.from+b.n)*(b.m.classes-1)]
 	for _, root := range b.m.roots {
+		b.m.walkTree(b.nodes, root, block, base, b.leaves)
 		b.visit(root, 0, all, nil)
+		clear(b.turned)
 	}
 }
 
@@ -65,7 +83,7 @@ func (b *blockPermuter) visit(at uint32, depth int, rows []int32, detours []deto
 	}
 	n := b.nodes[at]
 	if n.left == at {
-		b.leaf(at, rows, detours)
+		b.leaf(at, detours)
 		return
 	}
 	l := b.level(depth, len(rows), len(detours))
@@ -73,20 +91,12 @@ func (b *blockPermuter) visit(at uint32, depth int, rows []int32, detours []deto
 	f := int(n.column >> 1)
 	var turned [2][]detour
 	if f >= b.first && f < b.end {
-		if b.onPath[f]++; b.onPath[f] == 1 {
-			b.path = append(b.path, int32(f))
-		}
 		turned[1] = b.turn(n, l.rows[0], 0, l.detours[1][:0])
 		turned[0] = b.turn(n, l.rows[1], 1, l.detours[0][:0])
 	}
 	l.detours[0], l.detours[1] = b.follow(n, detours, l.detours[0], len(turned[0]), l.detours[1], len(turned[1]))
 	b.visit(n.left, depth+1, l.rows[0], l.detours[0])
 	b.visit(n.left+1, depth+1, l.rows[1], l.detours[1])
-	if f >= b.first && f < b.end {
-		if b.onPath[f]--; b.onPath[f] == 0 {
-			b.path = b.path[:len(b.path)-1]
-		}
-	}
 }
 
 // level returns the scratch space of a depth, large enough for rows and detours that come to a node.
@@ -125,11 +135,12 @@ func (b *blockPermuter) divide(n walker, l *level, rows []int32) {
 // turn appends the detours that rows which go to side begin at node n.
 func (b *blockPermuter) turn(n walker, rows []int32, side uint64, detours []detour) []detour {
 	f := int(n.column >> 1)
-	turned := b.turned[f-b.first:]
-	all, width := uint64(1)<<len(b.permutations)-1, b.end-b.first
+	turned, width := b.turned[f-b.first:], b.end-b.first
+	others := b.others[int(n.column)-2*b.first]
+	all := uint64(1)<<len(b.permutations) - 1
 	for _, r := range rows {
 		was := &turned[int(r)*width]
-		off := (b.rights(n, f, int(r)) ^ -side) & all &^ *was
+		off := (b.rights(n, others, r) ^ -side) & all &^ *was
 		*was |= off
 		if off != 0 {
 			detours = append(detours, detour{which: off, row: r, feature: int32(f)})
@@ -138,16 +149,12 @@ func (b *blockPermuter) turn(n walker, rows []int32, side uint64, detours []deto
 	return detours
 }
 
-// rights returns a bit for each permutation that sends the row to the right of node n, which asks for feature f.
-func (b *blockPermuter) rights(n walker, f, row int) (right uint64) {
+// rights returns a bit for each permutation that sends the row to the right of node n. others are the codes of the node's
+// column.
+func (b *blockPermuter) rights(n walker, others []uint16, row int32) (right uint64) {
 	width := len(b.permutations)
-	missing := uint64(n.column & 1) // the side of missing values
-	for r, code := range b.others[((f-b.first)*b.n+row)*width:][:width] {
-		side := uint64(uint32(int32(n.cut)-int32(code)) >> 31)
-		if code == missingHigh {
-			side = missing
-		}
-		right |= side << r
+	for r, code := range others[int(row)*width:][:width] {
+		right |= uint64(uint32(int32(n.cut)-int32(code))>>31) << (r & 63)
 	}
 	return right
 }
@@ -156,6 +163,10 @@ func (b *blockPermuter) rights(n walker, f, row int) (right uint64) {
 func (b *blockPermuter) follow(n walker, detours, left []detour, nl int, right []detour, nr int) (l, r []detour) {
 	column := b.codes[int(n.column)*b.n:][:b.n]
 	f := int32(n.column >> 1)
+	var others []uint16
+	if int(f) >= b.first && int(f) < b.end {
+		others = b.others[int(n.column)-2*b.first]
+	}
 	for _, t := range detours {
 		if t.feature != f {
 			s := int(uint32(int32(n.cut)-int32(column[t.row])) >> 31)
@@ -164,7 +175,7 @@ func (b *blockPermuter) follow(n walker, detours, left []detour, nl int, right [
 			nr += s
 			continue
 		}
-		goRight := b.rights(n, int(f), int(t.row)) & t.which
+		goRight := b.rights(n, others, t.row) & t.which
 		if goRight != t.which {
 			left[nl] = detour{which: t.which &^ goRight, row: t.row, feature: f}
 			nl++
@@ -177,32 +188,23 @@ func (b *blockPermuter) follow(n walker, detours, left []detour, nl int, right [
 	return left[:nl], right[:nr]
 }
 
-// leaf adds the leaf's shares to what ends there, and takes them from the permutations that left the paths of the rows.
-func (b *blockPermuter) leaf(at uint32, rows []int32, detours []detour) {
+// leaf notes by how much the leaf's shares differ from those of the leaves where the rows end with their own values.
+func (b *blockPermuter) leaf(at uint32, detours []detour) {
 	width := b.m.classes - 1
 	value := b.m.value[int(at)*width:][:width]
-	for _, r := range rows {
-		b.m.addLeaf(b.base, b.from+int(r), at)
-		turned := b.turned[int(r)*(b.end-b.first):][:b.end-b.first]
-		for _, f := range b.path {
-			if which := turned[int(f)-b.first]; which != 0 {
-				b.change(int(f), r, which, value, ^uint64(0))
-				turned[int(f)-b.first] = 0
-			}
+	for i := range detours {
+		t := &detours[i]
+		leaf := b.leaves[t.row]
+		if leaf == at {
+			continue
 		}
-	}
-	for _, t := range detours {
-		b.change(int(t.feature), t.row, t.which, value, 1)
-	}
-}
-
-// change adds sign times value to the changes of a row by some permutations of feature f.
-func (b *blockPermuter) change(f int, row int32, which uint64, value []uint32, sign uint64) {
-	changes := b.changesOf(f, b.from+int(row))
-	for ; which != 0; which &= which - 1 {
-		at := bits.TrailingZeros64(which) * len(value)
-		for c, v := range value {
-			changes[at+c] += sign * uint64(v)
+		own := b.m.value[int(leaf)*width:][:width]
+		changes := b.changesOf(int(t.feature), b.from+int(t.row))
+		for which := t.which; which != 0; which &= which - 1 {
+			at := bits.TrailingZeros64(which) * width
+			for c, v := range value {
+				changes[at+c] += uint64(v) - uint64(own[c])
+			}
 		}
 	}
 }

@@ -43,7 +43,7 @@ func (m *Ensemble) Predict(columns []*frame.Column, cores int) ([]float64, error
 			x := m.encode(encoders, from, to)
 			sums := make([]uint64, (to-from)*(m.classes-1))
 			for _, root := range m.roots {
-				m.walkTree(nodes, root, x, sums)
+				m.walkTree(nodes, root, x, sums, nil)
 			}
 			m.finish(sums, proba[from*m.classes:to*m.classes])
 			return nil
@@ -75,9 +75,9 @@ func (m *Ensemble) walkers() []walker {
 	return nodes
 }
 
-// walkTree adds the leaf shares of one tree for every row of x. Four rows walk side by side, so that the processor waits
+// walkTree adds the leaf shares of one tree for every row of x, and writes the leaves unless they are nil. Four rows walk side by side, so that the processor waits
 // for four loads at once instead of one.
-func (m *Ensemble) walkTree(nodes []walker, root uint32, x *Matrix, sums []uint64) {
+func (m *Ensemble) walkTree(nodes []walker, root uint32, x *Matrix, sums []uint64, leaves []uint32) {
 	i := 0
 	for ; i+4 <= x.rows; i += 4 {
 		a := x.codes[i*x.width : (i+1)*x.width]
@@ -96,9 +96,16 @@ func (m *Ensemble) walkTree(nodes []walker, root uint32, x *Matrix, sums []uint6
 		m.addLeaf(sums, i+1, q)
 		m.addLeaf(sums, i+2, r)
 		m.addLeaf(sums, i+3, s)
+		if leaves != nil {
+			leaves[i], leaves[i+1], leaves[i+2], leaves[i+3] = p, q, r, s
+		}
 	}
 	for ; i < x.rows; i++ {
-		m.addLeaf(sums, i, walk(nodes, root, x.codes[i*x.width:(i+1)*x.width]))
+		leaf := walk(nodes, root, x.codes[i*x.width:(i+1)*x.width])
+		m.addLeaf(sums, i, leaf)
+		if leaves != nil {
+			leaves[i] = leaf
+		}
 	}
 }
 
