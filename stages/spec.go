@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,7 +13,6 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 
 	"github.com/hashline/hashline/ml/feature"
 	"github.com/hashline/hashline/ml/frame"
@@ -139,116 +138,6 @@ func ParseSpec(name string, b []byte) (*Spec, error) {
 	return s, s.check(name, b)
 }
 
-// yamlFault turns an error of the YAML library into a sentence with a place.
-func yamlFault(name string, err error) *pipeline.Error {
-	e := fault(name, nil, "%s", firstLine(err.Error()))
-	if y, ok := errors.AsType[yaml.Error](err); ok {
-		e.Message = mismatch(err, y.GetMessage())
-		if t := y.GetToken(); t != nil && t.Position != nil {
-			e.Line, e.Column = t.Position.Line, t.Position.Column
-		}
-	}
-	if field, ok := strings.CutPrefix(e.Message, "unknown field "); ok {
-		e.Hint = "`producer init` writes a file that explains every field"
-		if n := feature.Nearest(strings.Trim(field, `"`), fieldNames); n != "" {
-			e.Hint = fmt.Sprintf("did you mean %s?", n)
-		}
-	}
-	return e
-}
-
-// mismatch says in our words that a value is of the wrong type.
-func mismatch(err error, message string) string {
-	var want reflect.Type
-	if t, ok := errors.AsType[*yaml.TypeError](err); ok {
-		want = t.DstType
-	} else if o, ok := errors.AsType[*yaml.OverflowError](err); ok {
-		want = o.DstType
-	} else {
-		return message
-	}
-	switch want.Kind() {
-	case reflect.Uint64:
-		return "the value is no whole number from 0 to 18446744073709551615"
-	case reflect.Int:
-		return "the value is no whole number"
-	case reflect.Float64:
-		return "the value is no number"
-	case reflect.String:
-		return "the value is no text"
-	}
-	return message
-}
-
-// wholeNumbers are the fields that take one. The YAML library would cut the fraction off without a word.
-var wholeNumbers = []string{"seed", "repeats", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins", "laplace", "trees", "max_iter"}
-
-func checkWhole(name string, b []byte) error {
-	file, err := parser.ParseBytes(b, 0)
-	if err != nil {
-		return yamlFault(name, err)
-	}
-	v := &wholeVisitor{name: name}
-	for _, doc := range file.Docs {
-		if doc.Body != nil {
-			ast.Walk(v, doc.Body)
-		}
-	}
-	if v.err != nil {
-		return v.err
-	}
-	return nil
-}
-
-type wholeVisitor struct {
-	name string
-	err  *pipeline.Error
-}
-
-// Visit implements ast.Visitor.
-func (v *wholeVisitor) Visit(n ast.Node) ast.Visitor {
-	if m, ok := n.(*ast.MappingValueNode); ok && v.err == nil && m.Value.Type() == ast.FloatType && slices.Contains(wholeNumbers, m.Key.String()) {
-		v.err = fault(v.name, m.Value, "%s: the value is no whole number", m.Key)
-	}
-	return v
-}
-
-// fieldNames are those of a pipeline file, for proposals.
-var fieldNames = []string{"target", "seed", "missing", "types", "features", "columns", "include", "exclude", "dates", "days_between", "ratios", "column", "parts", "name", "from", "to",
-	"numerator", "denominator", "split", "method", "test_size", "importance", "repeats", "models", "kind", "engine", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins",
-	"laplace", "trees", "max_features", "c", "max_iter"}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
-}
-
-func fault(name string, node ast.Node, format string, args ...any) *pipeline.Error {
-	e := pipeline.BadInput(format, args...)
-	e.File = name
-	if node != nil && node.GetToken() != nil {
-		e.Line, e.Column = node.GetToken().Position.Line, node.GetToken().Position.Column
-	}
-	return e
-}
-
-// nodeAt finds a field in the file, for messages; nil when it is not there.
-func nodeAt(b []byte, path string) ast.Node {
-	p, err := yaml.PathString(path)
-	if err != nil {
-		return nil
-	}
-	file, err := parser.ParseBytes(b, 0)
-	if err != nil {
-		return nil
-	}
-	n, err := p.FilterFile(file)
-	if err != nil {
-		return nil
-	}
-	return n
-}
-
 var modelName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_]{0,39}$`) })
 
 // check finds what the types of the fields allow and the pipeline does not. b is the file, for line and column; it may
@@ -266,7 +155,7 @@ func (s *Spec) check(name string, b []byte) error {
 	for _, m := range s.ModelNames() {
 		path := "$.models." + m
 		if !modelName().MatchString(m) {
-			return fault(name, nil, "a model is named %.60q; a name is lower-case letters, digits and _", m)
+			return fault(name, at("$.models"), "a model is named %.60q; a name is lower-case letters, digits and _", m)
 		}
 		if s.Models[m] == nil {
 			s.Models[m] = &ModelSpec{}
@@ -275,12 +164,41 @@ func (s *Spec) check(name string, b []byte) error {
 			return fault(name, at(path), "model %s: %v", m, err)
 		}
 	}
-	for column, t := range s.Types {
-		if _, err := frame.ParseType(t); err != nil {
+	for _, column := range slices.Sorted(maps.Keys(s.Types)) {
+		if _, err := frame.ParseType(s.Types[column]); err != nil {
 			return fault(name, at("$.types"), "column %.80q: %v", column, err)
 		}
 	}
+	if err := s.Features.check(name, at); err != nil {
+		return err
+	}
 	return s.checkSplit(name, at)
+}
+
+// check finds derived features that lack a column, and parts that dates do not have.
+func (f *Features) check(name string, at func(string) ast.Node) error {
+	for i, d := range f.Dates {
+		path := fmt.Sprintf("$.features.dates[%d]", i)
+		if d.Column == "" {
+			return fault(name, at(path), "features: dates have no column").WithHint("write column: NAME")
+		}
+		for _, p := range d.Parts {
+			if !slices.Contains(feature.DateParts, p) {
+				return fault(name, at(path+".parts"), "features: a date has no part %.40q", p).WithHint("want some of %s", strings.Join(feature.DateParts, ", "))
+			}
+		}
+	}
+	for i, b := range f.DaysBetween {
+		if b.From == "" || b.To == "" {
+			return fault(name, at(fmt.Sprintf("$.features.days_between[%d]", i)), "features: days_between goes from one column to another").WithHint("write from: NAME and to: NAME")
+		}
+	}
+	for i, r := range f.Ratios {
+		if r.Numerator == "" || r.Denominator == "" {
+			return fault(name, at(fmt.Sprintf("$.features.ratios[%d]", i)), "features: a ratio has two columns").WithHint("write numerator: NAME and denominator: NAME")
+		}
+	}
+	return nil
 }
 
 func (s *Spec) checkSplit(name string, at func(string) ast.Node) error {
@@ -349,7 +267,7 @@ func (s *Spec) Set(key, value string) (*Spec, error) {
 	if err := yaml.Unmarshal([]byte(value), &v); err != nil {
 		return nil, usage("--set %s: the value %.60q is no YAML", key, value)
 	}
-	b, err := yaml.Marshal(s)
+	b, err := yaml.MarshalWithOptions(s, yaml.JSON()) // plain YAML would turn a text such as .nan into a number
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
@@ -371,7 +289,7 @@ func (s *Spec) Set(key, value string) (*Spec, error) {
 		at = next
 	}
 	at[parts[len(parts)-1]] = v
-	if b, err = yaml.Marshal(tree); err != nil {
+	if b, err = yaml.MarshalWithOptions(tree, yaml.JSON()); err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
 	changed, err := ParseSpec("", b)

@@ -9,8 +9,8 @@ package stages
 import (
 	_ "embed"
 	"slices"
-	"strings"
 
+	"github.com/hashline/hashline/ml/feature"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/stages/eda"
 	"github.com/hashline/hashline/stages/evaluate"
@@ -59,10 +59,8 @@ func ForColumns(columns []string, target string) (*Spec, error) {
 }
 
 func derivesFromProfit(target string, columns []string) bool {
-	if slices.Contains(columns, target) {
-		return target == "Profit"
-	}
-	return strings.HasPrefix(strings.TrimSpace(target), "Profit")
+	t, err := feature.ParseTarget(target, columns)
+	return err == nil && t.Column == "Profit"
 }
 
 //go:embed commented.yaml

@@ -1,0 +1,143 @@
+package stages
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/hashline/hashline/ml/feature"
+	"github.com/hashline/hashline/pipeline"
+)
+
+// yamlFault turns an error of the YAML library into a sentence with a place.
+func yamlFault(name string, err error) *pipeline.Error {
+	e := fault(name, nil, "%s", firstLine(err.Error()))
+	if y, ok := errors.AsType[yaml.Error](err); ok {
+		e.Message = mismatch(err, y.GetMessage())
+		if t := y.GetToken(); t != nil && t.Position != nil {
+			e.Line, e.Column = t.Position.Line, t.Position.Column
+		}
+	}
+	if field, ok := strings.CutPrefix(e.Message, "unknown field "); ok {
+		e.Hint = "`producer init` writes a file that explains every field"
+		if n := feature.Nearest(strings.Trim(field, `"`), fieldNames); n != "" {
+			e.Hint = fmt.Sprintf("did you mean %s?", n)
+		}
+	}
+	return e
+}
+
+// mismatch says in our words that a value is of the wrong type.
+func mismatch(err error, message string) string {
+	var want reflect.Type
+	if t, ok := errors.AsType[*yaml.TypeError](err); ok {
+		want = t.DstType
+	} else if o, ok := errors.AsType[*yaml.OverflowError](err); ok {
+		want = o.DstType
+	} else {
+		return message
+	}
+	switch want.Kind() {
+	case reflect.Uint64:
+		return "the value is no whole number from 0 to 18446744073709551615"
+	case reflect.Int:
+		return "the value is no whole number"
+	case reflect.Float64:
+		return "the value is no number"
+	case reflect.String:
+		return "the value is no text"
+	}
+	return message
+}
+
+// wholeNumbers are the fields that take one. The YAML library would cut the fraction off without a word.
+var wholeNumbers = []string{"seed", "repeats", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins", "laplace", "trees", "max_iter"}
+
+func checkWhole(name string, b []byte) error {
+	file, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		return yamlFault(name, err)
+	}
+	v := &wholeVisitor{name: name}
+	for _, doc := range file.Docs {
+		if doc.Body != nil {
+			ast.Walk(v, doc.Body)
+		}
+	}
+	if v.err != nil {
+		return v.err
+	}
+	return nil
+}
+
+type wholeVisitor struct {
+	name string
+	err  *pipeline.Error
+}
+
+// Visit implements ast.Visitor.
+func (v *wholeVisitor) Visit(n ast.Node) ast.Visitor {
+	m, ok := n.(*ast.MappingValueNode)
+	if !ok || v.err != nil {
+		return v
+	}
+	key := m.Key.GetToken().Value
+	if !slices.Contains(wholeNumbers, key) {
+		return v
+	}
+	bad := m.Value.Type() == ast.FloatType
+	if text, ok := m.Value.(*ast.StringNode); ok { // so is a number that is too large, or has an exponent
+		_, err := strconv.ParseUint(strings.TrimPrefix(text.Value, "-"), 10, 64)
+		bad = err != nil
+	}
+	switch {
+	case bad && key == "seed":
+		v.err = fault(v.name, m.Value, "seed: the value is no whole number from 0 to 18446744073709551615")
+	case bad:
+		v.err = fault(v.name, m.Value, "%s: the value is no whole number", key)
+	}
+	return v
+}
+
+// fieldNames are those of a pipeline file, for proposals.
+var fieldNames = []string{"target", "seed", "missing", "types", "features", "columns", "include", "exclude", "dates", "days_between", "ratios", "column", "parts", "name", "from", "to",
+	"numerator", "denominator", "split", "method", "test_size", "importance", "repeats", "models", "kind", "engine", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins",
+	"laplace", "trees", "max_features", "c", "max_iter"}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+func fault(name string, node ast.Node, format string, args ...any) *pipeline.Error {
+	e := pipeline.BadInput(format, args...)
+	e.File = name
+	if node != nil && node.GetToken() != nil {
+		e.Line, e.Column = node.GetToken().Position.Line, node.GetToken().Position.Column
+	}
+	return e
+}
+
+// nodeAt finds a field in the file, for messages; nil when it is not there.
+func nodeAt(b []byte, path string) ast.Node {
+	p, err := yaml.PathString(path)
+	if err != nil {
+		return nil
+	}
+	file, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		return nil
+	}
+	n, err := p.FilterFile(file)
+	if err != nil {
+		return nil
+	}
+	return n
+}
