@@ -196,12 +196,12 @@ func TestLabelsErrors(t *testing.T) {
 		column           *frame.Column
 		message, hint    string
 	}{
-		{"many numbers", "x", many, `the target column "x" is numeric with more than 20 distinct values`, `--target "x > 10"`},
-		{"a median that nothing exceeds", "x", most, "more than 20 distinct values", `--target "x > 0"`},
+		{"many numbers", "x", many, `the target column "x" is numeric with more than 20 distinct values`, "--target 'x > 10'"},
+		{"a median that nothing exceeds", "x", most, "more than 20 distinct values", "--target 'x > 0'"},
 		{"many texts", "x", texts, "101 distinct values", "fewer classes"},
 		{"dates", "x", &frame.Column{Name: "x", Type: frame.Date, Days: []int32{1}}, "holds dates", "choose a column"},
-		{"texts compared", "x > 1", texts, "of type category, with a number", `--target "x"`},
-		{"an identifier compared", "x > 1", &frame.Column{Name: "x", Type: frame.Identifier}, "of type identifier, with a number", `--type "x=integer"`},
+		{"texts compared", "x > 1", texts, "of type category, with a number", "--target 'x'"},
+		{"an identifier compared", "x > 1", &frame.Column{Name: "x", Type: frame.Identifier}, "of type identifier, with a number", "--type 'x=integer'"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
