@@ -45,6 +45,7 @@ var parsed = sync.OnceValue(func() *template.Template {
 		"seconds": seconds,
 		"bytes":   size,
 		"grouped": grouped,
+		"rows":    rows,
 		"percent": func(f float64) string { return fmt.Sprintf("%.1f %%", 100*f) },
 	}).Parse(page))
 	_ = t.Execute(io.Discard, nil) // fails for want of a view, after the escaping is settled
@@ -121,6 +122,15 @@ func grouped(n any) string {
 		s = s[:i] + "\u202f" + s[i:]
 	}
 	return s
+}
+
+// rows is a count of rows with its noun.
+func rows(n any) string {
+	s := grouped(n)
+	if s == "1" {
+		return s + " row"
+	}
+	return s + " rows"
 }
 
 // value writes a number of unknown size in few letters.

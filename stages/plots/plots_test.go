@@ -75,6 +75,9 @@ func TestRender(t *testing.T) {
 			if err != nil || !bytes.Equal(svg, again) {
 				t.Errorf("%s/%s: another drawing differs (%v)", c.stage.Name, output, err)
 			}
+			if output != outputs[c.stage.Kind][0] { // a PNG takes a hundred times as long
+				continue
+			}
 			b, err := Render(c.stage, output, "png", in)
 			if err != nil {
 				t.Fatalf("%s/%s: %v", c.stage.Name, output, err)
