@@ -324,9 +324,11 @@ func checkFigure(t *testing.T, f Figure) {
 }
 
 func TestPNGRepeats(t *testing.T) {
-	for name, f := range figures(t, 200, 6, 3, 1, evil) {
+	list := figures(t, 200, 6, 3, 1, evil)
+	for _, name := range []string{"confusion", "calibration", "categories", "metrics"} { // between them they have all that can be drawn
+		f := list[name]
 		a := render(t, f, PNG)
-		if name == "confusion" && !bytes.Equal(a, render(t, f, PNG)) { // which has all that can be drawn; one takes long
+		if name == "calibration" && !bytes.Equal(a, render(t, f, PNG)) {
 			t.Errorf("%s: another drawing has other bytes", name)
 		}
 		picture, err := png.Decode(bytes.NewReader(a))
