@@ -23,6 +23,10 @@ const permuteRows = 1 << 10
 // It costs a fraction of as many predictions: all permutations go through a tree together, a row with its own values and
 // with others in the same place as long as they take the same way.
 func (m *Ensemble) PredictPermuted(columns []*frame.Column, permutations [][]int32, cores int, visit func(feature, permutation int, proba []float64)) error {
+	return m.predictPermuted(columns, permutations, cores, permuteMemory, visit)
+}
+
+func (m *Ensemble) predictPermuted(columns []*frame.Column, permutations [][]int32, cores, memory int, visit func(feature, permutation int, proba []float64)) error {
 	encoders, err := m.encoders(columns)
 	if err != nil {
 		return err
@@ -30,7 +34,7 @@ func (m *Ensemble) PredictPermuted(columns []*frame.Column, permutations [][]int
 	x, nodes := m.encode(encoders, 0, columns[0].Len()), m.walkers()
 	for r := 0; r < len(permutations); r += together {
 		p := permuter{m: m, x: x, nodes: nodes, permutations: permutations[r:min(r+together, len(permutations))]}
-		step := max(1, permuteMemory/max(1, 8*(m.classes-1)*x.rows*len(p.permutations)))
+		step := max(1, memory/max(1, 8*(m.classes-1)*x.rows*len(p.permutations)))
 		for from := 0; from < len(columns); from += step {
 			p.features(from, min(from+step, len(columns)), max(1, cores), func(f, permutation int, proba []float64) { visit(f, r+permutation, proba) })
 		}

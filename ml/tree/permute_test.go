@@ -12,17 +12,17 @@ import (
 // Every call gets the bits that Predict gives for columns that were permuted in fact.
 func TestPredictPermutedIsPredictOfPermuted(t *testing.T) {
 	for _, c := range []struct {
-		name                    string
-		rows, classes, repeats  int
-		fit                     func([]*frame.Column, []int32, int, Options) (*Ensemble, error)
-		options                 Options
-		fewerRows, fewerColumns bool
+		name                   string
+		rows, classes, repeats int
+		fit                    func([]*frame.Column, []int32, int, Options) (*Ensemble, error)
+		options                Options
+		memory                 int
 	}{
 		{name: "forest", rows: 1500, classes: 2, repeats: 5, fit: FitForest, options: Options{Trees: 20, MinSamplesLeaf: 2, MaxFeatures: 0.5}},
 		{name: "three classes", rows: 700, classes: 3, repeats: 3, fit: FitForest, options: Options{Trees: 10}},
 		{name: "tree", rows: permuteRows + 1, classes: 2, repeats: 2, fit: FitTree, options: Options{Laplace: 1}},
 		{name: "more permutations than go together", rows: 50, classes: 2, repeats: together + 3, fit: FitTree},
-		{name: "more features than fit in memory", rows: 20_000, classes: 3, repeats: together, fit: FitTree, options: Options{MaxDepth: 3}},
+		{name: "more features than fit in memory", rows: 500, classes: 3, repeats: 3, fit: FitTree, memory: 2 * 500 * 3 * 2 * 8},
 		{name: "one row", rows: 1, classes: 2, repeats: 1, fit: FitTree},
 	} {
 		columns, y := generate(c.rows, c.classes, 9)
@@ -34,7 +34,10 @@ func TestPredictPermutedIsPredictOfPermuted(t *testing.T) {
 		}
 		var mu sync.Mutex
 		calls := map[[2]int]int{}
-		err := m.PredictPermuted(columns, permutations, 3, func(f, r int, proba []float64) {
+		if c.memory == 0 {
+			c.memory = permuteMemory
+		}
+		err := m.predictPermuted(columns, permutations, 3, c.memory, func(f, r int, proba []float64) {
 			mu.Lock()
 			defer mu.Unlock()
 			calls[[2]int{f, r}]++
