@@ -110,3 +110,21 @@ func TestYoungerThan(t *testing.T) {
 		}
 	}
 }
+
+// Patience counts from the first failure, and each answer begins it anew.
+func TestOutage(t *testing.T) {
+	at := func(d time.Duration) time.Time { return time.UnixMicro(1).Add(d) }
+	var o outage
+	for _, c := range []struct {
+		after time.Duration
+		want  bool
+	}{{time.Hour, false}, {time.Hour + watchPatience, false}, {time.Hour + watchPatience + 1, true}} {
+		if got := o.lasts(at(c.after)); got != c.want {
+			t.Errorf("after %v: %v, want %v", c.after, got, c.want)
+		}
+	}
+	o = outage{}
+	if o.lasts(at(2 * time.Hour)) {
+		t.Error("it lasts at its first failure")
+	}
+}

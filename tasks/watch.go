@@ -34,7 +34,7 @@ const (
 // happening, and returns nil behind the last event of the run. An error of fn ends it. The events of a run that Redis has
 // forgotten come from the store; one that neither knows is ErrNoRun. A run whose record cannot be stored is an error.
 func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.Event) error) error {
-	answered := time.Now()
+	var silent outage
 	var over time.Time // since when the run is over without a record
 	seen := 0
 	for next := after; ; {
@@ -47,21 +47,21 @@ func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.
 		case errors.Is(err, errForgotten):
 			return c.replay(ctx, run, next, fn)
 		case errors.Is(err, errUnrecorded):
-			answered = time.Now()
+			silent = outage{}
 			if over.IsZero() {
-				over = answered
+				over = time.Now()
 			}
 			if err := c.settleFor(ctx, run, over); err != nil {
 				return err
 			}
 			continue
-		case err != nil && time.Since(answered) > watchPatience:
+		case err != nil && silent.lasts(time.Now()):
 			return unreachable(err, "")
 		case err != nil:
 			_ = pause(ctx, breath)
 			continue
 		}
-		answered = time.Now()
+		silent = outage{}
 		seen += len(messages)
 		for _, m := range messages {
 			next = m.ID
@@ -74,6 +74,18 @@ func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.
 			}
 		}
 	}
+}
+
+// outage is a time in which Redis does not answer. It begins with the first failure, not with the last answer: a process
+// that was suspended finds its read timed out when it goes on, and Redis may be well.
+type outage struct{ since time.Time }
+
+// lasts notes a failure and reports whether Redis has been away for longer than a watcher is patient.
+func (o *outage) lasts(now time.Time) bool {
+	if o.since.IsZero() {
+		o.since = now
+	}
+	return now.Sub(o.since) > watchPatience
 }
 
 // Why there is nothing to read.
