@@ -34,16 +34,24 @@ func (p part) stump() stump {
 	}
 	s.try(-1, false, left, right)
 	missing := s.counts[bins*k:]
+	met := slices.Max(missing) > 0
 	for b := range bins {
 		move(right, left, s.counts[b*k:(b+1)*k])
-		s.try(b, false, left, right)
-		if slices.Max(missing) > 0 {
+		s.try(b, !met && sum(left) >= sum(right), left, right) // what was never met goes to the heavier side
+		if met {
 			move(right, left, missing)
 			s.try(b, true, left, right)
 			move(left, right, missing)
 		}
 	}
 	return s
+}
+
+func sum(counts []int64) (all int64) {
+	for _, n := range counts {
+		all += n
+	}
+	return all
 }
 
 func move(from, to, counts []int64) {

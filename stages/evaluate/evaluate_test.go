@@ -357,6 +357,32 @@ func TestSplitDataWarns(t *testing.T) {
 	}
 }
 
+func TestSplitDataWarnsOfAbsentClasses(t *testing.T) {
+	b := newBench(t)
+	text := "when,x,class\n"
+	for i := range 60 {
+		text += fmt.Sprintf("2020-%02d-%02d,%d,%c\n", 1+i/28, 1+i%28, i*7%11, 'a'+i/20)
+	}
+	_, prepared := b.prepared(text, "class", "when")
+	parts := b.run("split_data", map[string]any{"method": "time", "test_size": 0.5}, outputs{"table": prepared["table"]})
+	var got []string
+	for _, w := range b.warnings {
+		if w.Code == "CLASS_ABSENT" {
+			got = append(got, w.Message)
+		}
+	}
+	if want := []string{`the training part has no row of the class "c"`, `the test part has no row of the class "a"`}; !slices.Equal(got, want) {
+		t.Errorf("warnings %q, want %q", got, want)
+	}
+	trained := b.run("train_logistic_regression", nil, outputs{"train": parts["train"]})
+	judged := b.run("evaluate", map[string]any{"model": "m", "repeats": 1}, outputs{"model": trained["model"], "test": parts["test"]})
+	var m evaluate.Metrics
+	b.readJSON(judged["metrics"], &m)
+	if !m.Metrics.Accuracy.Defined() || m.PerClass[0].Recall.Defined() || m.PerClass[0].Rows != 0 {
+		t.Errorf("metrics %+v, want an accuracy, and no recall of the class that is absent", m)
+	}
+}
+
 func TestBadInput(t *testing.T) {
 	ordered := "when,x,class\n"
 	for i := range 40 {

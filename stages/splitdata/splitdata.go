@@ -104,6 +104,8 @@ func run(_ context.Context, c *pipeline.Call) error {
 	if err := enoughClasses(train); err != nil {
 		return err
 	}
+	warnAbsent(c, "training", train, d.Counts())
+	warnAbsent(c, "test", test, d.Counts())
 	if err := tables.WriteDataset(c, "train", train); err != nil {
 		return err
 	}
@@ -142,6 +144,15 @@ func enoughRows(c *pipeline.Call, d *dataset.Dataset) error {
 			WithHint("choose another target or threshold")
 	}
 	return nil
+}
+
+// warnAbsent tells of classes of two rows or more that a part does not have, as may be after a split by group or time.
+func warnAbsent(c *pipeline.Call, name string, part *dataset.Dataset, all []int) {
+	for class, n := range part.Counts() {
+		if n == 0 && all[class] >= 2 {
+			c.Warn("CLASS_ABSENT", fmt.Sprintf("the %s part has no row of the class %s", name, csv.Quote(part.Classes[class])), "")
+		}
+	}
 }
 
 // enoughClasses wants two classes in the training part, which a split by group or time may not give.
