@@ -177,7 +177,11 @@ func newSource(name string, r io.Reader, closeIt func() error) (*source, error) 
 
 // inspect finds columns and types in the head.
 func (s *source) inspect(missing []string, types map[string]frame.Type) (*csv.Report, error) {
-	r, err := csv.Inspect(s.head, s.whole, csv.Options{File: s.name, Missing: missing, Types: types})
+	head, whole := s.head, s.whole
+	if len(head) > headBytes && s.builtin { // its head is enough, as for any file
+		head, whole = head[:headBytes], false
+	}
+	r, err := csv.Inspect(head, whole, csv.Options{File: s.name, Missing: missing, Types: types})
 	if e, ok := errors.AsType[*csv.InputError](err); ok {
 		return nil, &pipeline.Error{Class: pipeline.ClassBadInput, Message: e.Message, File: s.name, Line: e.Line, Column: e.Column, Hint: e.Hint}
 	}
