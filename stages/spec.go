@@ -2,6 +2,7 @@ package stages
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -160,8 +161,17 @@ func (s *Spec) check(name string, b []byte) error {
 		if s.Models[m] == nil {
 			s.Models[m] = &ModelSpec{}
 		}
-		if _, _, err := s.Models[m].stage(m); err != nil {
+		kind, params, err := s.Models[m].stage(m)
+		if err != nil {
 			return fault(name, at(path), "model %s: %v", m, err)
+		}
+		if err := checkParams(kind, params); err != nil {
+			field, _, _ := strings.Cut(err.Error(), " ")
+			node := at(path)
+			if n := at(path + "." + field); n != nil {
+				node = n
+			}
+			return fault(name, node, "model %s: %s", m, strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
 	}
 	for _, column := range slices.Sorted(maps.Keys(s.Types)) {
@@ -197,6 +207,25 @@ func (f *Features) check(name string, at func(string) ast.Node) error {
 		if r.Numerator == "" || r.Denominator == "" {
 			return fault(name, at(fmt.Sprintf("$.features.ratios[%d]", i)), "features: a ratio has two columns").WithHint("write numerator: NAME and denominator: NAME")
 		}
+	}
+	return nil
+}
+
+// checkParams holds the parameters of a training to what its kind allows.
+func checkParams(kind string, params map[string]any) error {
+	for _, k := range Kinds() {
+		if k.Name != kind {
+			continue
+		}
+		p := k.Params()
+		b, err := json.Marshal(params)
+		if err == nil {
+			err = json.Unmarshal(b, p)
+		}
+		if v, ok := p.(interface{ Validate() error }); ok && err == nil {
+			err = v.Validate()
+		}
+		return err
 	}
 	return nil
 }

@@ -60,6 +60,11 @@ func (s *submission) spec(src *source) (*stages.Spec, *csv.Report, error) {
 	for i, c := range report.Columns {
 		names[i] = c.Name
 	}
+	for _, kv := range s.set { // the same as the flag, unless that is given too
+		if text, ok := strings.CutPrefix(kv, "target="); ok && !s.changed("target") {
+			s.target = strings.Trim(text, `"'`)
+		}
+	}
 	spec, chosen, err := s.base(names)
 	if err != nil {
 		return nil, nil, err
