@@ -359,7 +359,9 @@ func (g *grower[T]) newScanner(h *histogram, f, bins int, counts []uint32, total
 
 func (g *grower[T]) scan(h *histogram, f, bins int, counts []uint32, total uint64) (split, bool) {
 	s := g.newScanner(h, f, bins, counts, total)
-	present := s.missing & 0xffffffff
+	if s.missing == 0 {
+		return s.present(h.words[:bins])
+	}
 	for b, w := range h.words[:bins] {
 		if w == 0 {
 			continue
@@ -367,12 +369,39 @@ func (g *grower[T]) scan(h *histogram, f, bins int, counts []uint32, total uint6
 		h.words[b] = 0
 		s.left += w & 0xffffffff
 		s.leftOnes += w >> 32
-		if s.left+present == s.total && present == 0 {
-			return s.best, s.left != w&0xffffffff
-		}
 		s.try(b)
 	}
-	return s.best, present < s.total
+	return s.best, s.missing&0xffffffff < s.total
+}
+
+// present is the scan of most columns, in which no value is missing, with everything in registers.
+func (s *scanner) present(words []uint64) (split, bool) {
+	total, minLeaf := s.total, s.minLeaf
+	var left, ones, at uint64
+	best := s.best.score
+	for b, w := range words {
+		if w == 0 {
+			continue
+		}
+		words[b] = 0
+		left += w & 0xffffffff
+		ones += w >> 32
+		right := total - left
+		if right == 0 {
+			s.best.score, s.best.toLeft = best, at >= total-at
+			return s.best, left != w&0xffffffff
+		}
+		if left < minLeaf || right < minLeaf {
+			continue
+		}
+		rightOnes := s.ones - ones
+		zeros, rightZeros := left-ones, right-rightOnes
+		score := float64(ones*ones+zeros*zeros)/float64(left) + float64(rightOnes*rightOnes+rightZeros*rightZeros)/float64(right)
+		if score > best {
+			best, at, s.best.cut = score, left, b
+		}
+	}
+	return s.best, false
 }
 
 func (g *grower[T]) scanTouched(h *histogram, f, bins int, counts []uint32, total uint64) (split, bool) {
