@@ -363,7 +363,7 @@ func (s *submission) watch(ctx context.Context, e *engine, id string, p *progres
 					return
 				}
 				p.say("canceling the run; once more to leave at once")
-				go func() { _ = e.client.Cancel(ctx, id, "interrupted") }()
+				go cancelUntil(done, func() error { return e.client.Cancel(ctx, id, "interrupted") })
 			}
 		}
 	}()
@@ -378,6 +378,20 @@ func (s *submission) watch(ctx context.Context, e *engine, id string, p *progres
 		return errInterrupted
 	}
 	return err
+}
+
+// cancelUntil cancels again and again: a stage whose worker died a moment ago can only be ended when that is known.
+func cancelUntil(done <-chan struct{}, cancel func() error) {
+	t := time.NewTicker(2 * time.Second)
+	defer t.Stop()
+	for {
+		_ = cancel() // the run's end, or its going on, is seen by who watches it
+		select {
+		case <-done:
+			return
+		case <-t.C:
+		}
+	}
 }
 
 // tellWhyItWaits says so when no living worker can run the stages.

@@ -54,6 +54,23 @@ func terminate(p *process) (code int) {
 	return p.wait()
 }
 
+// The last worker is killed and the run interrupted: it ends as canceled, though nobody is left to stop the stage.
+func TestInterruptWithoutWorkers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.redis = redisURL(t)
+	a := w.worker(1)
+	p := w.submitting(slow...)
+	p.await(started("train:random_forest"))
+	a.kill()
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if d := p.answer(); d.ExitCode != 130 || d.Status != pipeline.Canceled || d.Error == nil || d.Error.Class != pipeline.ClassCanceled {
+		t.Errorf("exit code %d, status %s, error %+v", d.ExitCode, d.Status, d.Error)
+	}
+}
+
 // A suspended worker is taken for dead; when it wakes up, what it has made is welcome or too late, and harms nothing.
 func TestSuspendedWorker(t *testing.T) {
 	t.Parallel()
