@@ -11,7 +11,8 @@ import (
 	"github.com/hashline/hashline/ml/num"
 )
 
-// Model predicts class probabilities of permuted columns; see tree.Ensemble.PredictPermuted.
+// Model predicts class probabilities of permuted columns; nil stands for those of the columns as they are. See
+// tree.Ensemble.PredictPermuted.
 type Model interface {
 	PredictPermuted(columns []*frame.Column, permutations [][]int32, cores int, visit func(feature, permutation int, proba []float64)) error
 }
@@ -49,7 +50,11 @@ func Permutation(m Model, columns []*frame.Column, proba []float64, y []int32, c
 	baseline := auc(proba, y, classes)
 	drops := make([]float64, len(columns)*repeats)
 	err := m.PredictPermuted(columns, permutations, cores, func(feature, r int, proba []float64) {
-		drops[feature*repeats+r] = baseline - auc(proba, y, classes)
+		after := baseline
+		if proba != nil {
+			after = auc(proba, y, classes)
+		}
+		drops[feature*repeats+r] = baseline - after
 	})
 	if err != nil {
 		return nil, err

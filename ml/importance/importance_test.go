@@ -114,6 +114,28 @@ func TestPermutationEdges(t *testing.T) {
 	}
 }
 
+// What no split asks for has no importance, and no spread.
+func TestUnusedFeature(t *testing.T) {
+	columns, y := table(400, 2)
+	m, err := tree.FitTree(columns, y, 2, tree.Options{MaxDepth: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	proba, err := m.Predict(columns, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Permutation(m, columns, proba, y, 2, 1, 3, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range r.Features {
+		if used := i == 0; used != (f.Mean > 0) || !used && (f.Mean != 0 || f.SD != 0) {
+			t.Errorf("feature %d is %+v, want the first alone to matter", i, f)
+		}
+	}
+}
+
 func TestSpread(t *testing.T) {
 	for _, c := range []struct {
 		v        []float64

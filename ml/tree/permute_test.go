@@ -23,6 +23,7 @@ func TestPredictPermutedIsPredictOfPermuted(t *testing.T) {
 		{name: "tree", rows: permuteRows + 1, classes: 2, repeats: 2, fit: FitTree, options: Options{Laplace: 1}},
 		{name: "more permutations than go together", rows: 50, classes: 2, repeats: together + 3, fit: FitTree},
 		{name: "more features than fit in memory", rows: 500, classes: 3, repeats: 3, fit: FitTree, memory: 2 * 500 * 3 * 2 * 8},
+		{name: "most features unused", rows: 300, classes: 2, repeats: 2, fit: FitTree, options: Options{MaxDepth: 1}, memory: 300 * 2 * 8},
 		{name: "one row", rows: 1, classes: 2, repeats: 1, fit: FitTree},
 	} {
 		columns, y := generate(c.rows, c.classes, 9)
@@ -46,6 +47,9 @@ func TestPredictPermutedIsPredictOfPermuted(t *testing.T) {
 			}
 			permuted := slices.Clone(columns)
 			permuted[f] = columns[f].Take(permutations[r])
+			if proba == nil {
+				proba = mustPredict(t, m, columns...)
+			}
 			if want := mustPredict(t, m, permuted...); !slices.Equal(proba, want) {
 				t.Errorf("%s: feature %d, permutation %d: other predictions", c.name, f, r)
 			}
