@@ -95,8 +95,8 @@ func (s *scanner) drop(mark int) {
 func (s *scanner) handOver(b *batch) {
 	rest := s.buf[s.start:s.end]
 	spare := b.buf
-	if len(spare) < max(bufferBytes, len(rest)) {
-		spare = make([]byte, max(bufferBytes, len(rest)))
+	if len(spare) < max(s.size, len(rest)) {
+		spare = make([]byte, max(s.size, len(rest)))
 	}
 	s.end = copy(spare, rest)
 	s.start = 0

@@ -161,7 +161,7 @@ func findDelimiter(head []byte, whole bool, file string) byte {
 // countFields returns the fields of the first record, and how many of the first records have as many.
 func countFields(head []byte, partial bool, delim byte, file string) (first, agree, records int) {
 	s := newScanner(bytes.NewReader(head), delim, file)
-	s.limit = max(len(head)+1, sniffBytes)
+	s.size, s.limit = len(head)+1, max(len(head)+1, sniffBytes)
 	s.partial = partial
 	for records < 200 {
 		fields, _, err := s.next()

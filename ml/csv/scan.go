@@ -14,6 +14,7 @@ type scanner struct {
 	delim   byte
 	stops   [256]bool // bytes that end an unquoted field
 	file    string
+	size    int  // bytes of a buffer, unless a record is longer
 	limit   int  // bytes of a record
 	partial bool // r is the head of a table: a record that ends with it may go on, and is none
 	utf8    bool // the text must be UTF-8
@@ -31,11 +32,11 @@ type scanner struct {
 // span is one field in the buffer.
 type span struct{ from, to uint32 }
 
-// bufferBytes is what a scanner reads at once, unless a record is longer.
+// bufferBytes is what a scanner reads at once.
 const bufferBytes = 256 << 10
 
 func newScanner(r io.Reader, delim byte, file string) *scanner {
-	s := &scanner{r: r, delim: delim, file: file, limit: MaxRecordBytes, buf: make([]byte, bufferBytes), line: 1}
+	s := &scanner{r: r, delim: delim, file: file, size: bufferBytes, limit: MaxRecordBytes, line: 1}
 	s.stops[delim], s.stops['\n'], s.stops['\r'] = true, true, true
 	return s
 }
@@ -246,7 +247,7 @@ func (s *scanner) fill() error {
 		if s.end >= s.limit {
 			return s.tooLong()
 		}
-		grown := make([]byte, min(4*len(s.buf), s.limit))
+		grown := make([]byte, min(max(s.size, 4*len(s.buf)), s.limit))
 		copy(grown, s.buf[:s.end])
 		s.buf = grown
 	}
