@@ -78,32 +78,30 @@ func encoded(t *testing.T, f *frame.Frame) []byte {
 
 // Columns read one after the other, on any number of cores, are those of the whole table.
 func TestTable(t *testing.T) {
-	for _, size := range [][2]int{{3, 1}, {3, 10}, {300_000, 7}} {
-		f := wide(size[0], size[1])
-		for _, cores := range []int{0, 1, 3, 16} {
-			_, _, err := within(t, encoded(t, f), cores, func(c *pipeline.Call) error {
-				table, err := tables.Open(c, "in")
-				if err != nil {
-					return err
-				}
-				d := table.Describe()
-				if d.Rows != f.Rows || len(d.Columns) != len(f.Columns) {
-					t.Errorf("described as %d rows, %d columns", d.Rows, len(d.Columns))
-				}
-				d.Columns[0] = nil // the caller's own
-				got := &frame.Frame{Rows: f.Rows}
-				if err := table.Each(func(c *frame.Column) error { got.Columns = append(got.Columns, c); return nil }); err != nil {
-					return err
-				}
-				got.Meta = f.Meta
-				if !bytes.Equal(encoded(t, got), encoded(t, f)) {
-					t.Errorf("%v on %d cores: another table", size, cores)
-				}
-				return tables.Write(c, "out", got)
-			})
+	for _, size := range [][3]int{{3, 1, 1}, {3, 10, 0}, {3, 10, 3}, {3, 10, 16}, {200_000, 7, 1}} {
+		f, cores := wide(size[0], size[1]), size[2]
+		_, _, err := within(t, encoded(t, f), cores, func(c *pipeline.Call) error {
+			table, err := tables.Open(c, "in")
 			if err != nil {
-				t.Fatal(err)
+				return err
 			}
+			d := table.Describe()
+			if d.Rows != f.Rows || len(d.Columns) != len(f.Columns) {
+				t.Errorf("described as %d rows, %d columns", d.Rows, len(d.Columns))
+			}
+			d.Columns[0] = nil // the caller's own
+			got := &frame.Frame{Rows: f.Rows}
+			if err := table.Each(func(c *frame.Column) error { got.Columns = append(got.Columns, c); return nil }); err != nil {
+				return err
+			}
+			got.Meta = f.Meta
+			if !bytes.Equal(encoded(t, got), encoded(t, f)) {
+				t.Errorf("%d rows, %d columns on %d cores: another table", size[0], size[1], cores)
+			}
+			return tables.Write(c, "out", got)
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }
