@@ -252,13 +252,10 @@ func (s *submission) engine(ctx context.Context) (*engine, error) {
 	return e, err
 }
 
-// ballastBytes of memory are never read or written, so they cost nothing; but the garbage collector counts them, and
-// waits until twice as much is in use. On a table of ordinary size it then hardly runs.
-const ballastBytes = 64 << 20
-
 // work starts workers in this process. There are two at least, so that a stage that waits for the disk holds up nobody.
-func (e *engine) work(ctx context.Context) error {
-	ballast := make([]byte, ballastBytes)
+// input is the size of the table in bytes.
+func (e *engine) work(ctx context.Context, input int64) error {
+	ballast := tuneMemory(input)
 	w, err := tasks.NewWorker(e.config, tasks.WorkerOptions{Concurrency: max(2, runtime.GOMAXPROCS(0)), ID: "embedded"})
 	if err != nil {
 		return err
@@ -283,7 +280,7 @@ func (s *submission) follow(ctx context.Context, e *engine, plan *pipeline.Plan)
 			return err
 		}
 		defer release()
-		if err := e.work(ctx); err != nil {
+		if err := e.work(ctx, plan.Stages[0].Needs[0].Artifact.Size); err != nil {
 			return err
 		}
 	}
