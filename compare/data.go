@@ -119,7 +119,7 @@ func Cell(c *frame.Column, i int) string {
 	case c.Missing(i):
 		return ""
 	case c.Type == frame.Boolean:
-		return strconv.FormatBool(c.Num[i] != 0)
+		return c.TruthText(c.Num[i] != 0)
 	case c.Type.Numeric():
 		if v := c.Num[i]; v == math.Trunc(v) && math.Abs(v) < 1e15 {
 			return strconv.FormatFloat(v, 'f', 0, 64)

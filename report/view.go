@@ -230,14 +230,6 @@ func (v *view) Chosen() string {
 	return map[string]string{"flag": "given with --target", "file": "from the pipeline file", "default": "the default for this data"}[string(v.Target.ChosenBy)]
 }
 
-// Positive is the class that the figures are of, when there are two.
-func (v *view) Positive() string {
-	if len(v.Target.Classes) != 2 {
-		return ""
-	}
-	return v.Target.Classes[1]
-}
-
 // RaggedLines are the first lines that were left out.
 func (v *view) RaggedLines() string {
 	const most = 5

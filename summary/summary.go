@@ -74,6 +74,7 @@ type Input struct {
 type Target struct {
 	Expression string   `json:"expression"`
 	Classes    []string `json:"classes"`
+	Positive   *string  `json:"positive"`  // of two classes, the one that precision, recall, F1 and the areas are of
 	ChosenBy   Text     `json:"chosen_by"` // flag, file or default
 }
 
@@ -247,6 +248,9 @@ func (d *Document) details(ctx context.Context, store *artifact.Store, r *pipeli
 		d.Target.Classes = nil
 		for _, c := range x.Preprocess.Target.Classes {
 			d.Target.Classes = append(d.Target.Classes, c.Class)
+		}
+		if c := d.Target.Classes; len(c) == 2 {
+			d.Target.Positive = &c[1]
 		}
 	}
 	if i := x.Info; i != nil {

@@ -22,7 +22,7 @@ const contract = `{
  "status": "SUCCEEDED|FAILED|CANCELED|INTERRUPTED|DETACHED|REJECTED", "exit_code": "count", "mode": "embedded|redis",
  "created_at": "time?", "finished_at": "time?", "wall_s": "number",
  "input": {"name": "text", "sha256": "digest?", "bytes": "count?", "rows": "count?", "columns": "count?", "builtin_sample": "bool"},
- "target": {"expression": "text", "classes": ["text"], "chosen_by": "flag|file|default?"},
+ "target": {"expression": "text", "classes": ["text"], "positive": "text?", "chosen_by": "flag|file|default?"},
  "seed": "count", "plan_digest": "digest?", "result_digest": "digest?",
  "split": {"method": "stratified|group|time?", "column": "text", "test_size": "number?", "train_rows": "count?", "test_rows": "count?"},
  "baseline": {"majority?": {"class": "text", "accuracy": "number"}, "stump?": {"feature": "name", "accuracy": "number", "roc_auc": "number?"}},

@@ -114,6 +114,11 @@ func printModels(w io.Writer, d *summary.Document) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
+	if p := d.Target.Positive; p != nil {
+		fmt.Fprintf(w, "F1, ROC AUC and avg. precision are those of the class %s\n", short(plain(*p), 30))
+	} else {
+		fmt.Fprintf(w, "F1, ROC AUC and avg. precision are unweighted means over %d classes\n", len(d.Target.Classes))
+	}
 }
 
 // makeOut finds out before the work begins whether its results can be written to where they shall go.

@@ -104,7 +104,7 @@ func (c *converter) add(b, scratch []byte) (wrong string) {
 // number reads a number or a truth value. What has no finite value is missing.
 func (c *converter) number(b, scratch []byte) (v float64, wrong string) {
 	if c.column.Type == frame.Boolean {
-		return truth(b)
+		return c.truth(b)
 	}
 	v, whole, ok := parseNumber(b, c.kind, c.affix, scratch)
 	switch {
@@ -118,18 +118,23 @@ func (c *converter) number(b, scratch []byte) (v float64, wrong string) {
 	return v, ""
 }
 
-func truth(b []byte) (v float64, wrong string) {
-	v1, _, ok := parseBool(b)
+// truth reads a truth value and keeps the first text of each.
+func (c *converter) truth(b []byte) (v float64, wrong string) {
+	is, _, ok := parseBool(b)
 	if len(b) == 1 && (b[0] == '0' || b[0] == '1') {
-		v1, ok = b[0] == '1', true
+		is, ok = b[0] == '1', true
 	}
 	if !ok {
 		return 0, "is no truth value"
 	}
-	if v1 {
-		return 1, ""
+	i := 0
+	if is {
+		i = 1
 	}
-	return 0, ""
+	if c.column.Truths[i] == "" {
+		c.column.Truths[i] = string(b)
+	}
+	return float64(i), ""
 }
 
 func (c *converter) date(b []byte) (day int32, wrong string) {
@@ -176,7 +181,7 @@ func (c *column) finish(r *ColumnReport) (*frame.Column, error) {
 	case levels.Type == frame.Date:
 		v.column.Days = spread(&c.codes, levels.Days, frame.MissingDay)
 	default:
-		v.column.Num = spread(&c.codes, levels.Num, math.NaN())
+		v.column.Num, v.column.Truths = spread(&c.codes, levels.Num, math.NaN()), levels.Truths
 	}
 	return v.column, nil
 }

@@ -163,6 +163,30 @@ func TestEncodings(t *testing.T) {
 	}
 }
 
+// TestTruths keeps how a file writes truth values: the first text of each.
+func TestTruths(t *testing.T) {
+	tests := []struct {
+		name, values string
+		o            csv.Options
+		want         [2]string
+	}{
+		{"words", "yes\nno\nyes\n", csv.Options{}, [2]string{"no", "yes"}},
+		{"letters and spaces", " N \n\nY\nn\n", csv.Options{}, [2]string{"N", "Y"}},
+		{"the first spelling", "False\nTRUE\nfalse\ntrue\n", csv.Options{}, [2]string{"False", "TRUE"}},
+		{"one value", "t\nt\n", csv.Options{}, [2]string{"", "t"}},
+		{"digits", "1\n0\nyes\n", csv.Options{Types: types("b", frame.Boolean)}, [2]string{"0", "1"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			data := "a,b\nx," + strings.ReplaceAll(strings.TrimSuffix(tt.values, "\n"), "\n", "\nx,") + "\n"
+			f, _ := everyWay(t, data, tt.o)
+			if c := f.Column("b"); c.Type != frame.Boolean || c.Truths != tt.want {
+				t.Errorf("got %v, %q, want a boolean, %q", c.Type, c.Truths, tt.want)
+			}
+		})
+	}
+}
+
 // TestLateWindows finds the first byte that is no UTF-8 far behind the head.
 func TestLateWindows(t *testing.T) {
 	data := "a,b\n" + strings.Repeat("1,"+strings.Repeat("x", 100)+"\n", 10_000) + "1,M\xfcller\n"

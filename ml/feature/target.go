@@ -309,7 +309,7 @@ func numericClasses(c *frame.Column) ([]int32, []string, error) {
 	for i, v := range distinct {
 		classes[i] = numberText(v)
 		if c.Type == frame.Boolean {
-			classes[i] = strconv.FormatBool(v != 0)
+			classes[i] = c.TruthText(v != 0)
 		}
 	}
 	y := make([]int32, len(c.Num))

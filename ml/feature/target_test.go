@@ -162,6 +162,7 @@ func TestLabels(t *testing.T) {
 		{"numbers", "x", num(3, -1, nan, 3, 1e6, 0.5), []int32{2, 0, -1, 2, 3, 1}, []string{"-1", "0.5", "3", "1000000"}},
 		{"both zeros", "x", num(0, math.Copysign(0, -1), 1), []int32{0, 0, 1}, []string{"0", "1"}},
 		{"truth values", "x", &frame.Column{Name: "x", Type: frame.Boolean, Num: []float64{1, 0, nan}}, []int32{1, 0, -1}, []string{"false", "true"}},
+		{"truth values of the file", "x", &frame.Column{Name: "x", Type: frame.Boolean, Num: []float64{1, 0, nan}, Truths: [2]string{"no", "yes"}}, []int32{1, 0, -1}, []string{"no", "yes"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,8 +5,10 @@
 package frame
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"strconv"
 )
 
 // Type is what a column holds.
@@ -63,6 +65,16 @@ type Column struct {
 	Days   []int32   // Date: days since 1970-01-01; MissingDay is missing
 	Codes  []int32   // Category, Text, Identifier: index into Levels; MissingCode is missing
 	Levels []string  // distinct texts, in the order of their first row
+	Truths [2]string // Boolean: how the table writes false and true; empty is not known
+}
+
+// TruthText returns the table's text for a truth value, or else "false" or "true".
+func (c *Column) TruthText(v bool) string {
+	i := 0
+	if v {
+		i = 1
+	}
+	return cmp.Or(c.Truths[i], strconv.FormatBool(v))
 }
 
 // Len returns the number of rows.
@@ -89,7 +101,7 @@ func (c *Column) Missing(i int) bool {
 
 // Take returns a new column of the given rows, in their order. Levels are shared, so some may be unused.
 func (c *Column) Take(rows []int32) *Column {
-	t := &Column{Name: c.Name, Type: c.Type, Levels: c.Levels}
+	t := &Column{Name: c.Name, Type: c.Type, Levels: c.Levels, Truths: c.Truths}
 	switch {
 	case c.Type.Numeric():
 		t.Num = take(c.Num, rows)

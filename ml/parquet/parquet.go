@@ -35,8 +35,9 @@ const (
 
 // columnType is the metadata of one column.
 type columnType struct {
-	Name string `json:"name"`
-	Type string `json:"type"`
+	Name   string     `json:"name"`
+	Type   string     `json:"type"`
+	Truths *[2]string `json:"truths,omitempty"` // of truth values whose texts are known
 }
 
 // Write writes the table. It holds one page and one dictionary in memory beside it.
@@ -78,6 +79,9 @@ func metadataOf(f *frame.Frame) ([]format.KeyValue, error) {
 	types := make([]columnType, len(f.Columns))
 	for i, c := range f.Columns {
 		types[i] = columnType{Name: c.Name, Type: c.Type.String()}
+		if c.Truths != [2]string{} {
+			types[i].Truths = &c.Truths
+		}
 	}
 	b, err := json.Marshal(types)
 	if err != nil {

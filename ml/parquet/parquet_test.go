@@ -21,7 +21,7 @@ func table(rows int) *frame.Frame {
 	z := &frame.Column{Name: "z whole", Type: frame.Integer}
 	a := &frame.Column{Name: "a", Type: frame.Float}
 	h := &frame.Column{Name: "with gaps", Type: frame.Float}
-	b := &frame.Column{Name: "bool", Type: frame.Boolean}
+	b := &frame.Column{Name: "bool", Type: frame.Boolean, Truths: [2]string{"no", "yes"}}
 	d := &frame.Column{Name: "day", Type: frame.Date}
 	g := &frame.Column{Name: "day with gaps", Type: frame.Date}
 	s := &frame.Column{Name: "state", Type: frame.Category, Levels: []string{"é<b>", "", "Texas\x1b[31m"}}
@@ -67,7 +67,7 @@ func same(t *testing.T, got, want *frame.Frame) {
 	}
 	for i, w := range want.Columns {
 		g := got.Columns[i]
-		if g.Name != w.Name || g.Type != w.Type {
+		if g.Name != w.Name || g.Type != w.Type || g.Truths != w.Truths {
 			t.Errorf("column %d: got %q %v, want %q %v", i, g.Name, g.Type, w.Name, w.Type)
 		}
 		for r := range want.Rows {
@@ -116,9 +116,9 @@ func TestBytes(t *testing.T) {
 		rows int
 		want string
 	}{
-		{0, "a85a8e672d93feccecb307a6182d9855a970d03dd395ba342ac2d4c4bda1579e"},
-		{3000, "eb086d87f35393dd616b065cbf931673f70e71161feff6ff742248171f36207d"},
-		{300_000, "5430041f66c1756219fb2e8fcd059a863c1753de1997a5988492d345903ef678"},
+		{0, "3bcb5f9edb1fbde1cb0186318dce82a70566bb6fedc11dbd1bbf93920fe85dd6"},
+		{3000, "0de324491db72a28f6e8c74756a2d25440e0a4aa4ecec5671f4ed7c24a65a524"},
+		{300_000, "6a7a3f65f81953d26fb545e2a85e1ced0554f0d9cb68ca17d99257179203a8e5"},
 	} {
 		h := sha256.New()
 		if err := parquet.Write(h, table(test.rows)); err != nil {

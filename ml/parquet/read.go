@@ -70,11 +70,11 @@ func Describe(r io.ReaderAt, size int64) (f *frame.Frame, err error) {
 		return nil, err
 	}
 	for _, t := range types {
-		kind, err := frame.ParseType(t.Type)
+		c, err := t.column()
 		if err != nil {
 			return nil, err
 		}
-		f.Columns = append(f.Columns, &frame.Column{Name: t.Name, Type: kind})
+		f.Columns = append(f.Columns, c)
 	}
 	return f, nil
 }
@@ -100,17 +100,29 @@ func describe(file *parquet.File) (*frame.Frame, []columnType, error) {
 	return f, types, nil
 }
 
-func readColumn(file *parquet.File, t columnType, index, rows int) (*frame.Column, error) {
+// column returns the column without its values.
+func (t *columnType) column() (*frame.Column, error) {
 	kind, err := frame.ParseType(t.Type)
 	if err != nil {
 		return nil, err
 	}
 	c := &frame.Column{Name: t.Name, Type: kind}
+	if t.Truths != nil {
+		c.Truths = *t.Truths
+	}
+	return c, nil
+}
+
+func readColumn(file *parquet.File, t columnType, index, rows int) (*frame.Column, error) {
+	c, err := t.column()
+	if err != nil {
+		return nil, err
+	}
 	r := columnReader{column: c, codes: map[string]int32{}}
 	switch {
-	case kind.Numeric():
+	case c.Type.Numeric():
 		c.Num = make([]float64, 0, rows)
-	case kind == frame.Date:
+	case c.Type == frame.Date:
 		c.Days = make([]int32, 0, rows)
 	default:
 		c.Codes = make([]int32, 0, rows)
