@@ -6,7 +6,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hibiken/asynq"
 	"go.uber.org/goleak"
@@ -45,7 +44,7 @@ func TestDialIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Embedded() || !b.conn.Embedded() {
+	if c.embedded || !b.conn.embedded {
 		t.Error("only one of them is in this process")
 	}
 	if err := c.Close(); err != nil {
@@ -67,14 +66,13 @@ func TestDialOfSilentServer(t *testing.T) {
 	for _, scheme := range []string{"redis", "rediss"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
-			start := time.Now()
 			_, err := Dial(context.Background(), scheme+"://:secret@"+l.Addr().String()+"?password=secret")
 			if e := pipeline.AsError(err); e == nil || strings.Contains(e.Message+e.Hint, "secret") {
 				t.Errorf("error %v", err)
 			}
 			_, err = Dial(context.Background(), scheme+"://:secret@"+l.Addr().String())
-			if e := pipeline.AsError(err); e == nil || e.Class != pipeline.ClassUnreachable || time.Since(start) > 5*time.Second {
-				t.Errorf("after %v: %v", time.Since(start), err)
+			if e := pipeline.AsError(err); e == nil || e.Class != pipeline.ClassUnreachable || !strings.Contains(e.Message, "in time") {
+				t.Errorf("error %v", err)
 			}
 		})
 	}

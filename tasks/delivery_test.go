@@ -10,6 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/hashline/hashline/internal/needs"
 	"github.com/hashline/hashline/pipeline"
 )
 
@@ -65,7 +66,7 @@ func TestDrainHandsOverWhatDoesNotFinish(t *testing.T) {
 
 func TestLostTaskIsGivenOutAgain(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, redisURL(t))
+	b := newBench(t, needs.Redis(t).URL())
 	id := b.submit(plan(stage("a", "text", textParams{"a"})))
 	b.loseTask(id, "a", 1)
 	b.worker(WorkerOptions{Concurrency: 1})

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/internal/needs"
 	"github.com/hashline/hashline/pipeline"
 )
 
@@ -159,7 +160,7 @@ func TestWorkerLeavesPlansThatItDoesNotUnderstand(t *testing.T) {
 // mending worker is not the run's either.
 func TestReconcilerOfAnotherStoreIsNoObstacle(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, redisURL(t))
+	b := newBench(t, needs.Redis(t).URL())
 	b.with(b.otherStore(), WorkerOptions{Concurrency: 1})
 	elsewhere := b.config
 	elsewhere.Queue = "elsewhere"

@@ -6,17 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/internal/needs"
@@ -24,7 +19,6 @@ import (
 )
 
 // The toy kinds: text joins its inputs and a text; gate waits until a file exists; boom fails in the way it is told.
-
 type textParams struct {
 	Text string `json:"text"`
 }
@@ -106,7 +100,6 @@ func toyKinds() []pipeline.Kind {
 }
 
 // waitFor returns when the file exists. Files are the one event that reaches processes alike.
-
 func waitFor(ctx context.Context, file string) error {
 	t := time.NewTicker(2 * time.Millisecond)
 	defer t.Stop()
@@ -123,7 +116,6 @@ func waitFor(ctx context.Context, file string) error {
 }
 
 // waitForPrefix waits for n files whose name begins like that.
-
 func waitForPrefix(t *testing.T, prefix string, n int) {
 	t.Helper()
 	until(t, func() bool {
@@ -132,25 +124,19 @@ func waitForPrefix(t *testing.T, prefix string, n int) {
 	})
 }
 
-// until polls a condition that no event tells of, up to a limit that only a failure meets.
+// patience is what a test waits for an event at most; only a failure meets it.
+const patience = 2 * time.Minute
 
+// until polls a condition that no event tells of.
 func until(t *testing.T, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatal("it did not happen within a minute")
+			t.Fatalf("it did not happen within %v", patience)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-}
-
-// realRedis is one redis-server for all tests of the package; each test has a database of its own.
-var realRedis struct {
-	sync.Mutex
-	addr string
-	next int
-	stop func()
 }
 
 func TestMain(m *testing.M) {
@@ -158,64 +144,10 @@ func TestMain(m *testing.M) {
 		workerProcess()
 		return
 	}
-	code := m.Run()
-	if realRedis.stop != nil {
-		realRedis.stop()
-	}
-	os.Exit(code)
-}
-
-// redisURL returns a database of its own on a real Redis.
-func redisURL(t *testing.T) string {
-	t.Helper()
-	program := needs.Tool(t, "redis-server")
-	realRedis.Lock()
-	defer realRedis.Unlock()
-	if realRedis.stop == nil {
-		dir, err := os.MkdirTemp("", "redis")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := freePort(t)
-		server := startRedis(t, program, dir, port, "--save", "")
-		realRedis.addr = fmt.Sprintf("127.0.0.1:%d", port)
-		realRedis.stop = func() {
-			_ = server.Process.Kill()
-			_ = server.Wait()
-			_ = os.RemoveAll(dir)
-		}
-	}
-	realRedis.next++
-	return fmt.Sprintf("redis://%s/%d", realRedis.addr, realRedis.next)
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-// startRedis starts a redis-server and returns when it answers.
-func startRedis(t *testing.T, program, dir string, port int, args ...string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.Command(program, append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--databases", "1000", "--dir", dir}, args...)...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	until(t, func() bool {
-		c := redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", port)})
-		defer c.Close()
-		return c.Ping(context.Background()).Err() == nil
-	})
-	return cmd
+	os.Exit(m.Run())
 }
 
 // bench is a store, a Redis and what runs on them.
-
 type bench struct {
 	t      *testing.T
 	url    string
@@ -226,10 +158,9 @@ type bench struct {
 }
 
 // onBoth runs a test on the embedded and on a real Redis.
-
 func onBoth(t *testing.T, f func(t *testing.T, b *bench)) {
 	t.Run("embedded", func(t *testing.T) { f(t, newBench(t, "")) })
-	t.Run("redis", func(t *testing.T) { f(t, newBench(t, redisURL(t))) })
+	t.Run("redis", func(t *testing.T) { f(t, newBench(t, needs.Redis(t).URL())) })
 }
 
 func newBench(t *testing.T, url string) *bench {
@@ -265,7 +196,6 @@ func newBench(t *testing.T, url string) *bench {
 }
 
 // worker starts a worker and returns how to stop it; the test stops it at its end at the latest.
-
 func (b *bench) worker(o WorkerOptions) (w *Worker, stop func()) {
 	b.t.Helper()
 	w, err := NewWorker(b.config, o)
@@ -314,10 +244,9 @@ func (b *bench) submit(p *pipeline.Plan) string {
 }
 
 // wait returns the record and the events of a run when it is over.
-
 func (b *bench) wait(id string) (*pipeline.RunRecord, []pipeline.Event) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var events []pipeline.Event
 	if err := b.client.Watch(ctx, id, "", func(e pipeline.Event) error {
@@ -360,7 +289,3 @@ func count(events []pipeline.Event, kind string) int {
 	}
 	return n
 }
-
-// damage flips one bit of a blob.
-
-// workerProcess is this test binary as a worker that can be killed.

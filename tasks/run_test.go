@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/internal/needs"
 	"github.com/hashline/hashline/pipeline"
 )
 
@@ -130,7 +131,7 @@ func TestSubmitTwiceChangesNothing(t *testing.T) {
 }
 
 func TestTasksStartInParallel(t *testing.T) {
-	b := newBench(t, redisURL(t))
+	b := newBench(t, needs.Redis(t).URL())
 	for range 3 {
 		b.worker(WorkerOptions{Concurrency: 1})
 	}

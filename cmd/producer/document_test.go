@@ -192,7 +192,7 @@ func TestDocument(t *testing.T) {
 
 func TestDocumentOfDetachedRun(t *testing.T) {
 	t.Parallel()
-	url := "redis://" + needs.Redis(t)
+	url := needs.Redis(t).URL()
 	out, stderr, code := call(t, t.TempDir(), "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--detach", "--json")
 	if code != 0 {
 		t.Fatal(stderr)

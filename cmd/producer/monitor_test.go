@@ -49,7 +49,7 @@ func browser(t *testing.T) (context.Context, func() []string) {
 func TestMonitorShowsRun(t *testing.T) {
 	t.Parallel()
 	tab, consoleErrors := browser(t)
-	url, store := "redis://"+needs.Redis(t), t.TempDir()
+	url, store := needs.Redis(t).URL(), t.TempDir()
 	release := make(chan struct{})
 	worker(t, url, store, "", func(k *pipeline.Kind) {
 		if k.Name == "preprocess" { // so that the run goes on for as long as the test looks at it

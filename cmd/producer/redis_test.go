@@ -15,7 +15,7 @@ import (
 
 func TestSubmitWaitsForWorkers(t *testing.T) {
 	t.Parallel()
-	url, store := "redis://"+needs.Redis(t), t.TempDir()
+	url, store := needs.Redis(t).URL(), t.TempDir()
 	p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--json")
 	p.await("waiting: no worker is alive; start one with `worker --redis URL --store '.*'`")
 	worker(t, url, t.TempDir(), "", nil)
@@ -31,7 +31,7 @@ func TestSubmitWaitsForWorkers(t *testing.T) {
 
 func TestInterruptCancels(t *testing.T) {
 	t.Parallel()
-	url, store := "redis://"+needs.Redis(t), t.TempDir()
+	url, store := needs.Redis(t).URL(), t.TempDir()
 	worker(t, url, store, "", func(k *pipeline.Kind) {
 		if k.Name == "preprocess" {
 			k.Run = func(ctx context.Context, _ *pipeline.Call) error {
@@ -61,7 +61,7 @@ func TestInterruptCancels(t *testing.T) {
 
 func TestSecondInterruptLeaves(t *testing.T) {
 	t.Parallel()
-	url, store := "redis://"+needs.Redis(t), t.TempDir()
+	url, store := needs.Redis(t).URL(), t.TempDir()
 	release := make(chan struct{})
 	worker(t, url, store, "", func(k *pipeline.Kind) {
 		if k.Name == "preprocess" {
@@ -87,7 +87,7 @@ func TestSecondInterruptLeaves(t *testing.T) {
 
 func TestDetach(t *testing.T) {
 	t.Parallel()
-	url, store := "redis://"+needs.Redis(t), t.TempDir()
+	url, store := needs.Redis(t).URL(), t.TempDir()
 	p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--queue", "other", "--detach", "--json")
 	if got := p.wait(); got != 0 {
 		t.Fatalf("got exit code %d: %s", got, p.err)
@@ -122,7 +122,7 @@ func TestDetach(t *testing.T) {
 func TestPasswordStaysSecret(t *testing.T) {
 	t.Parallel()
 	const password = "swordfish"
-	addr, store := needs.Redis(t, "--requirepass", password), t.TempDir()
+	addr, store := needs.Redis(t, "--requirepass", password).Addr, t.TempDir()
 	for _, c := range []struct{ name, url string }{{"wrong", "redis://:guess@" + addr}, {"none", "redis://" + addr}} {
 		out, stderr, code := call(t, store, "submit", "--redis", c.url)
 		if code != 3 || !strings.Contains(stderr, "Redis does not answer") || strings.Contains(out+stderr, "guess") {
@@ -166,7 +166,7 @@ func TestSilentRedis(t *testing.T) {
 // A stage that fails ends the command with 1, and the document names the stage.
 func TestStageFails(t *testing.T) {
 	t.Parallel()
-	url, store := "redis://"+needs.Redis(t), t.TempDir()
+	url, store := needs.Redis(t).URL(), t.TempDir()
 	worker(t, url, store, "", func(k *pipeline.Kind) {
 		if k.Name == "eda" {
 			k.Run = func(context.Context, *pipeline.Call) error { return errors.New("out of luck\nproducer: forged") }

@@ -66,7 +66,12 @@ func start(t *testing.T, args ...string) *process {
 		}
 		close(p.lines)
 	}()
-	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		for range p.lines {
+		}
+		_ = p.cmd.Wait()
+	})
 	return p
 }
 
@@ -165,7 +170,7 @@ func TestDrain(t *testing.T) {
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
-			url, store := "redis://"+needs.Redis(t), t.TempDir()
+			url, store := needs.Redis(t).URL(), t.TempDir()
 			args := []string{"--redis", url, "--store", store, "--log-format", "json"}
 			client, id := submit(t, url, store, "")
 			first := start(t, args...)
@@ -194,7 +199,7 @@ func TestDrain(t *testing.T) {
 // The log is one JSON document a line, or text.
 func TestLog(t *testing.T) {
 	t.Parallel()
-	url, store := "redis://"+needs.Redis(t), t.TempDir()
+	url, store := needs.Redis(t).URL(), t.TempDir()
 	asJSON := start(t, "--redis", url, "--store", store, "--log-format", "json", "--concurrency", "3", "--queue", "mine")
 	var line struct {
 		Time        time.Time

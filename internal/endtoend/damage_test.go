@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/internal/needs"
 	"github.com/hashline/hashline/pipeline"
 )
 
@@ -146,7 +147,7 @@ func TestDamagedInputOfARun(t *testing.T) {
 	for how, damage := range damages {
 		t.Run(how, func(t *testing.T) {
 			w := newWorld(t)
-			w.redis = redisURL(t)
+			w.redis = needs.Redis(t).URL()
 			d := w.submitting("--detach").answer()
 			if d.Status != "DETACHED" || d.ExitCode != 0 {
 				t.Fatalf("status %s, error %+v", d.Status, d.Error)

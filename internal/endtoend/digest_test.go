@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hashline/hashline/internal/needs"
 )
 
 // The result digest is the same wherever, however and by how many a run is computed, each time from an empty store.
@@ -41,7 +43,7 @@ func TestResultDigest(t *testing.T) {
 	})
 	for _, workers := range []int{1, 2, 4} {
 		check(fmt.Sprint(workers, " workers"), func(w world) *document {
-			w.redis = redisURL(w.t)
+			w.redis = needs.Redis(w.t).URL()
 			for range workers {
 				w.worker(1)
 			}
@@ -92,7 +94,7 @@ func TestBuildsShareTheCache(t *testing.T) {
 	}
 	check("worker", func(t *testing.T) *document {
 		w := warmWorld(t)
-		w.redis = redisURL(t)
+		w.redis = needs.Redis(t).URL()
 		w.worker(2)
 		return w.submit()
 	})

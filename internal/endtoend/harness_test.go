@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +18,6 @@ import (
 	"time"
 
 	"github.com/hashline/hashline/artifact"
-	"github.com/hashline/hashline/internal/needs"
 	"github.com/hashline/hashline/pipeline"
 )
 
@@ -32,17 +29,10 @@ const patience = 2 * time.Minute
 // module is the folder of the module's sources.
 const module = "../.."
 
-// shared is what the tests of the package have in common: the commands, a Redis server, a store with one finished run.
+// shared is what the tests of the package have in common: the commands and a store with one finished run.
 var shared struct {
 	dir   string
 	build sync.Once
-
-	redisOnce sync.Once
-	redisAddr string
-	redis     *exec.Cmd
-
-	mu       sync.Mutex
-	database int
 
 	baseOnce sync.Once
 	base     *document
@@ -56,10 +46,6 @@ func TestMain(m *testing.M) {
 	}
 	shared.dir = dir
 	code := m.Run()
-	if shared.redis != nil {
-		_ = shared.redis.Process.Kill()
-		_ = shared.redis.Wait()
-	}
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
@@ -78,51 +64,6 @@ func goCommand(t *testing.T, dir string, args ...string) {
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-}
-
-// redisURL returns a database of its own on a real Redis that all tests share.
-func redisURL(t *testing.T) string {
-	t.Helper()
-	program := needs.Tool(t, "redis-server")
-	shared.redisOnce.Do(func() {
-		shared.redisAddr = freeAddr(t)
-		shared.redis = startRedis(t, program, shared.redisAddr)
-	})
-	shared.mu.Lock()
-	defer shared.mu.Unlock()
-	shared.database++
-	return fmt.Sprintf("redis://%s/%d", shared.redisAddr, shared.database)
-}
-
-// freeAddr returns a loopback address that nobody listens on.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// startRedis starts a server and returns when it answers.
-func startRedis(t *testing.T, program, addr string, args ...string) *exec.Cmd {
-	t.Helper()
-	_, port, _ := net.SplitHostPort(addr)
-	cmd := exec.Command(program, append([]string{"--port", port, "--bind", "127.0.0.1", "--databases", "100", "--save", ""}, args...)...)
-	cmd.Dir = shared.dir
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
-		if c, err := net.Dial("tcp", addr); err == nil {
-			_ = c.Close()
-			return cmd
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("redis-server does not answer")
-		}
 	}
 }
 
@@ -253,6 +194,13 @@ func (p *process) kill() {
 		p.t.Fatal(err)
 	}
 	<-p.exited
+}
+
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // started is the line of standard error that tells the start of a stage.

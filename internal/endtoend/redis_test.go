@@ -2,9 +2,8 @@ package endtoend
 
 import (
 	"bufio"
-	"fmt"
+	"io"
 	"net"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -12,60 +11,31 @@ import (
 	"github.com/hashline/hashline/pipeline"
 )
 
-// server is a Redis of one test's own, which may be ended and started again.
-type server struct {
-	t             *testing.T
-	program, addr string
-	args          []string
-	cmd           *exec.Cmd
-}
-
-func newServer(t *testing.T, args ...string) *server {
+// flush empties a Redis.
+func flush(t *testing.T, addr string) {
 	t.Helper()
-	s := &server{t: t, program: needs.Tool(t, "redis-server"), addr: freeAddr(t), args: append(args, "--dir", t.TempDir())}
-	s.start()
-	t.Cleanup(s.kill)
-	return s
-}
-
-func (s *server) start() { s.cmd = startRedis(s.t, s.program, s.addr, s.args...) }
-
-func (s *server) kill() {
-	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
-}
-
-func (s *server) url() string { return "redis://" + s.addr + "/0" }
-
-// do sends a command without arguments and returns the answer, such as +OK.
-func (s *server) do(command string) string {
-	s.t.Helper()
-	c, err := net.Dial("tcp", s.addr)
+	c, err := net.Dial("tcp", addr)
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := fmt.Fprintf(c, "%s\r\n", command); err != nil {
-		s.t.Fatal(err)
+	if _, err := io.WriteString(c, "FLUSHALL\r\n"); err != nil {
+		t.Fatal(err)
 	}
-	line, err := bufio.NewReader(c).ReadString('\n')
-	if err != nil {
-		s.t.Fatal(err)
+	if line, err := bufio.NewReader(c).ReadString('\n'); line != "+OK\r\n" {
+		t.Fatalf("%q, %v", line, err)
 	}
-	return strings.TrimSpace(line)
 }
 
 // Redis loses the run: the command says so and what to do, and what was finished is found when it is done.
 func TestRedisIsEmptied(t *testing.T) {
 	w := newWorld(t)
-	s := newServer(t)
-	w.redis = s.url()
+	s := needs.Redis(t)
+	w.redis = s.URL()
 	w.worker(1)
 	p := w.submitting(slow...)
 	p.await(started("train:random_forest"))
-	if got := s.do("FLUSHALL"); got != "+OK" {
-		t.Fatal(got)
-	}
+	flush(t, s.Addr)
 	d := p.answer()
 	if d.ExitCode != 3 || d.Status != pipeline.Interrupted || d.Error == nil || d.Error.Class != pipeline.ClassUnreachable || !strings.Contains(d.Error.Hint, "submit again") {
 		t.Errorf("exit code %d, status %s, error %+v", d.ExitCode, d.Status, d.Error)
@@ -84,13 +54,13 @@ func TestRedisIsEmptied(t *testing.T) {
 // Redis is killed while a stage runs and comes back with its log: the run goes on as if nothing had been.
 func TestRedisRestarts(t *testing.T) {
 	w := newWorld(t)
-	s := newServer(t, "--appendonly", "yes", "--appendfsync", "always")
-	w.redis = s.url()
+	s := needs.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
+	w.redis = s.URL()
 	w.worker(1)
 	p := w.submitting(slow...)
 	p.await(started("train:random_forest"))
-	s.kill()
-	s.start()
+	s.Kill()
+	s.Restart()
 	d := p.succeeded()
 	for _, st := range d.Stages {
 		if st.Attempts != 1 {
