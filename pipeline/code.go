@@ -96,13 +96,7 @@ func (c *Code) fingerprint(pkg string) (string, error) {
 	return artifact.Digest(h.Sum(nil)).String(), nil
 }
 
-// Closure returns the package and the packages of the module that it imports, directly or not, sorted.
-func (c *Code) Closure(pkg string) ([]string, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closure(pkg)
-}
-
+// closure returns the package and the packages of the module that it imports, directly or not, sorted.
 func (c *Code) closure(pkg string) ([]string, error) {
 	seen := map[string]bool{pkg: true}
 	todo := []string{pkg}

@@ -22,7 +22,6 @@ const (
 	BlobCorrupt     = "BLOB_CORRUPT"
 	NonDeterminism  = "NON_DETERMINISM_DETECTED"
 	WorkerLost      = "WORKER_LOST"
-	LogsCaptured    = "LOGS_CAPTURED"
 	StepHandedOver  = "STEP_HANDED_OVER" // a draining worker gave it back
 )
 

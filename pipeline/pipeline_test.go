@@ -458,7 +458,7 @@ func TestFingerprint(t *testing.T) {
 			t.Errorf("package %s has a fingerprint", none)
 		}
 	}
-	if c, err := code.Closure("a"); err != nil || len(c) != 1 {
+	if c, err := code.closure("a"); err != nil || len(c) != 1 {
 		t.Errorf("closure %v, %v", c, err)
 	}
 }

@@ -138,14 +138,11 @@ type Counts struct {
 
 // Submission is what a run record keeps of the command that made it.
 type Submission struct {
-	Input  Input    `json:"input"`
-	Ref    Ref      `json:"artifact"` // of the input
-	Target Target   `json:"target"`
-	Args   []string `json:"args"`
+	Input  Input        `json:"input"`
+	Ref    artifact.Ref `json:"artifact"` // of the input
+	Target Target       `json:"target"`
+	Args   []string     `json:"args"`
 }
-
-// Ref is a reference to an artifact.
-type Ref = artifact.Ref
 
 // New returns a document without a run.
 func New() *Document {

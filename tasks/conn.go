@@ -175,9 +175,6 @@ func tick(m *miniredis.Miniredis, stop <-chan struct{}) {
 // Close ends the connection, and the embedded Redis with everything in it.
 func (c *Conn) Close() error { return c.close() }
 
-// Embedded reports whether Redis runs in this process.
-func (c *Conn) Embedded() bool { return c.embedded }
-
 // AsynqOptions returns the options for tools that speak to asynq, such as its web monitor.
 func (c *Conn) AsynqOptions() asynq.RedisConnOpt {
 	o := asynq.RedisClientOpt{Network: c.options.Network, Addr: c.options.Addr, Username: c.options.Username, Password: c.options.Password, DB: c.options.DB,

@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,12 +16,15 @@ import (
 	"github.com/hashline/hashline/pipeline"
 )
 
+// DefaultQueue is asynq's queue where a Config names none.
+const DefaultQueue = "hashline"
+
 // Config is what clients and workers share.
 type Config struct {
 	Conn     *Conn
 	Store    *artifact.Store
 	Registry *pipeline.Registry
-	Queue    string        // asynq's queue; empty means "hashline"
+	Queue    string        // asynq's queue; empty means DefaultQueue
 	Poll     time.Duration // how often an idle worker looks for tasks; 0 means 2 ms when embedded, else 10 ms
 	Log      *slog.Logger  // nil: nothing is logged
 }
@@ -56,11 +60,8 @@ func newCore(c Config) (*core, error) {
 	if c.Conn == nil || c.Store == nil {
 		return nil, errors.New("tasks: Config needs Conn and Store")
 	}
-	k := &core{redis: c.Conn.redis, store: c.Store, registry: c.Registry, queue: c.Queue, log: c.Log, plans: map[artifact.Digest]*planIndex{}, drains: map[string]bool{},
+	k := &core{redis: c.Conn.redis, store: c.Store, registry: c.Registry, queue: cmp.Or(c.Queue, DefaultQueue), log: c.Log, plans: map[artifact.Digest]*planIndex{}, drains: map[string]bool{},
 		asynq: asynq.NewClientFromRedisClient(c.Conn.redis)}
-	if k.queue == "" {
-		k.queue = "hashline"
-	}
 	if k.log == nil {
 		k.log = slog.New(slog.DiscardHandler)
 	}

@@ -53,6 +53,14 @@ local function emit(kind, s, attempt, worker, message)
   redis.call('XADD', events, '*', 'time', now, 'type', kind, 'stage', s, 'attempt', attempt, 'worker', worker, 'message', message)
 end
 `
+	// emitAll adds the events of an attempt, which are triples of ARGV from a place on: type, message, data.
+	luaEvents = `
+local function emitAll(from, s, attempt, worker)
+  for i = from, #ARGV, 3 do
+    redis.call('XADD', events, '*', 'time', now, 'type', ARGV[i], 'stage', s, 'attempt', attempt, 'worker', worker, 'message', ARGV[i + 1], 'data', ARGV[i + 2])
+  end
+end
+`
 	luaReady = `
 local function ready(s, attempt)
   redis.call('HSET', st, 'status|'..s, 'READY', 'attempt|'..s, attempt, 'ready|'..s, now, 'owner|'..s, '')
@@ -136,14 +144,12 @@ return 'ok'
 `)
 
 // finishScript: ARGV = stage, attempt, worker, outcome, message, then events as triples type, message, data. Returns
-// {"ok" or "dup" or "gone" or "canceled", 1 if it closed the run}. The first commit wins, whatever its attempt.
-var finishScript = redis.NewScript(luaBase + luaReady + luaSettle + `
+// {"ok" or "dup" or "gone", 1 if it closed the run}. The first commit wins, whatever its attempt.
+var finishScript = redis.NewScript(luaBase + luaEvents + luaReady + luaSettle + `
 local s, attempt, worker, out = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local status = get('status', s)
 if status == '' then return {'gone', 0} end
-for i = 6, #ARGV, 3 do
-  redis.call('XADD', events, '*', 'time', now, 'type', ARGV[i], 'stage', s, 'attempt', attempt, 'worker', worker, 'message', ARGV[i + 1], 'data', ARGV[i + 2])
-end
+emitAll(6, s, attempt, worker)
 if status ~= 'RUNNING' and status ~= 'READY' then return {'dup', 0} end
 redis.call('ZREM', outbox, s..'\n'..get('attempt', s))
 redis.call('HSET', st, 'status|'..s, 'SUCCEEDED', 'finished|'..s, now, 'out|'..s, out, 'owner|'..s, worker)
@@ -160,11 +166,9 @@ return {'ok', settle(1)}
 // failScript: ARGV = stage, attempt, worker, error, message, status (FAILED or CANCELED), how often it may fail before
 // that is final (0: as often as the run allows), outcome, then events as in finishScript. Returns {what, closed} with what
 // one of ok, retry, stale, gone.
-var failScript = redis.NewScript(luaBase + luaReady + luaSettle + luaLose + `
+var failScript = redis.NewScript(luaBase + luaEvents + luaReady + luaSettle + luaLose + `
 local s, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
-for i = 9, #ARGV, 3 do
-  redis.call('XADD', events, '*', 'time', now, 'type', ARGV[i], 'stage', s, 'attempt', attempt, 'worker', worker, 'message', ARGV[i + 1], 'data', ARGV[i + 2])
-end
+emitAll(9, s, attempt, worker)
 local status = get('status', s)
 if status == '' then return {'gone', 0} end
 if status ~= 'RUNNING' or get('attempt', s) ~= attempt or get('owner', s) ~= worker then return {'stale', 0} end
@@ -205,7 +209,7 @@ return {'ok', 0}
 // redoScript: ARGV = stage, attempt, worker, upstream, limit, message, then events as in finishScript. A running stage found an output of upstream damaged:
 // upstream runs again and the stage waits for it. Returns ok, stale, gone, or why it cannot: limit, canceled, lost (upstream
 // was tried again already and failed).
-var redoScript = redis.NewScript(luaBase + luaReady + `
+var redoScript = redis.NewScript(luaBase + luaEvents + luaReady + `
 local s, attempt, worker, up = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local status = get('status', s)
 if status == '' then return 'gone' end
@@ -219,9 +223,7 @@ if made == 'SUCCEEDED' then
   ready(up, tonumber(get('attempt', up)) + 1)
   emit('STEP_UP_FOR_RETRY', up, get('attempt', up), worker, ARGV[6])
 end
-for i = 7, #ARGV, 3 do
-  redis.call('XADD', events, '*', 'time', now, 'type', ARGV[i], 'stage', s, 'attempt', attempt, 'worker', worker, 'message', ARGV[i + 1], 'data', ARGV[i + 2])
-end
+emitAll(7, s, attempt, worker)
 if redis.call('HDEL', st, 'edge|'..up..'\n'..s) == 1 then redis.call('HINCRBY', st, 'need|'..s, 1) end
 redis.call('HSET', st, 'status|'..s, 'PENDING', 'owner|'..s, '')
 return 'ok'

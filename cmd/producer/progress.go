@@ -133,6 +133,7 @@ func (p *progress) update(e pipeline.Event) {
 	}
 }
 
+// end shows the last state. Whoever has something to say later is not heard: the summary follows.
 func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -140,6 +141,7 @@ func (p *progress) end() {
 		p.erase()
 		p.draw()
 	}
+	p.quiet = true
 }
 
 // erase takes the table off the screen.
