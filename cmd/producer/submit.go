@@ -37,9 +37,10 @@ func (a *app) submitCommand() *cobra.Command {
 		Long: `Submit streams a CSV or TSV file into the store and runs the pipeline on it: in this process, or with --redis by
 workers. Progress goes to standard error, the summary to standard output; the report lies where the summary says.
 
-The target is a column with classes, a comparison on a numeric column ("Profit > 0"), or several thresholds on one
-("Profit < 0 | Profit < 100"), which make ordered classes. An exact column name wins; else the text is split at its last
-operator.
+The target is a column with classes, a comparison on a numeric column ("Profit > 0"), several thresholds on one
+("Profit < 0 | Profit < 100"), which make ordered classes, or one value against all others ("status == churned"). An
+exact column name wins; else the text is split at its last operator. Of two classes the last is the positive one, whose
+precision, recall and F1 are shown: true of a comparison, yes of yes and no, else the last in the alphabet.
 
 Limits: 10000 columns, 16 MB for a record. A row with another number of fields than the header is left out and
 reported; more than 10 such rows that are also more than 1 % of all stop the run. Texts that stand for a missing value

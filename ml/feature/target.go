@@ -1,7 +1,8 @@
 // Package feature turns the columns of a table into features and its target into classes.
 //
-// A Target is an expression: the name of a column with classes, a comparison on a numeric column (Profit > 0), or several
-// thresholds on one (Profit < 0 | Profit < 100), which make ordered classes. A Recipe says how raw columns become
+// A Target is an expression: the name of a column with classes, a comparison on a numeric column (Profit > 0), several
+// thresholds on one (Profit < 0 | Profit < 100), which make ordered classes, or one value of a column against all others
+// (status == churned). A Recipe says how raw columns become
 // features; it fits nothing, so the same recipe serves training and the scoring of raw rows.
 package feature
 
@@ -30,11 +31,25 @@ type Target struct {
 	conditions []condition // none: the values of the column are the classes
 }
 
-// condition is one comparison with a number.
+// condition is one comparison with a number, or with a text.
 type condition struct {
 	op    string
-	value float64
-	text  string // the number as written
+	value float64 // NaN when the text is no number
+	text  string
+}
+
+// newCondition reads what a column is compared with. A number is finite.
+func newCondition(op, text string) condition {
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsInf(v, 0) {
+		v = math.NaN()
+	}
+	return condition{op, v, unquoted(text)}
+}
+
+func (c condition) notNumber(column string) error {
+	return &csv.InputError{Message: fmt.Sprintf("the target compares %s with %s, which is no number", csv.Quote(column), csv.Quote(c.text)),
+		Hint: "compare with a number, as in \"Profit > 0\""}
 }
 
 // operators, longest first so that >= is not taken for >.
@@ -99,17 +114,19 @@ func parseCondition(text string, columns []string) (string, condition, error) {
 	}
 	name, value := strings.TrimSpace(text[:at]), strings.TrimSpace(text[at+len(op):])
 	if !slices.Contains(columns, name) {
+		if name, c, ok := equalityIn(text, columns); ok {
+			return name, c, nil
+		}
 		return "", condition{}, noColumn(name, columns)
-	}
-	v, err := strconv.ParseFloat(value, 64)
-	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-		return "", condition{}, &csv.InputError{Message: fmt.Sprintf("the target compares %s with %s, which is no number", csv.Quote(name), csv.Quote(value)),
-			Hint: "compare with a number, as in \"Profit > 0\""}
 	}
 	if op == "=" {
 		op = "=="
 	}
-	return name, condition{op, v, value}, nil
+	c := newCondition(op, value)
+	if math.IsNaN(c.value) && (!equality(op) || value == "") {
+		return "", condition{}, c.notNumber(name)
+	}
+	return name, c, nil
 }
 
 func lastOperator(text string) (int, string) {
@@ -132,13 +149,18 @@ func noColumn(name string, columns []string) error {
 	if n := Nearest(name, columns); n != "" {
 		e.Hint = fmt.Sprintf("did you mean %s?", csv.Quote(n))
 	} else {
-		quoted := make([]string, 0, 30)
-		for _, c := range columns[:min(30, len(columns))] {
-			quoted = append(quoted, csv.Quote(c))
-		}
-		e.Hint = "the columns are " + strings.Join(quoted, ", ")
+		e.Hint = "the columns are " + quotedList(columns)
 	}
 	return e
+}
+
+// quotedList shows the first names of a list.
+func quotedList(names []string) string {
+	quoted := make([]string, 0, 30)
+	for _, n := range names[:min(30, len(names))] {
+		quoted = append(quoted, csv.Quote(n))
+	}
+	return strings.Join(quoted, ", ")
 }
 
 // Nearest returns the name that is closest to a misspelt one, or nothing when none is close.
@@ -181,6 +203,15 @@ func distance(a, b string) int {
 func (t *Target) Labels(c *frame.Column) ([]int32, []string, error) {
 	if len(t.conditions) == 0 {
 		return t.values(c)
+	}
+	if first := t.conditions[0]; len(t.conditions) == 1 && equality(first.op) && (c.Type.Textual() || c.Type == frame.Boolean && math.IsNaN(first.value)) {
+		y, err := first.compareText(c)
+		return y, t.classes(), err
+	}
+	for _, k := range t.conditions {
+		if math.IsNaN(k.value) && c.Type.Numeric() {
+			return nil, nil, k.notNumber(c.Name)
+		}
 	}
 	if !c.Type.Numeric() {
 		e := &csv.InputError{Message: fmt.Sprintf("the target compares the column %s, which is of type %v, with a number", csv.Quote(c.Name), c.Type),
@@ -344,6 +375,10 @@ func proposeThreshold(c *frame.Column) error {
 	if median == values[len(values)-1] { // nothing lies above it
 		median = values[0]
 	}
-	return &csv.InputError{Message: fmt.Sprintf("the target column %s is numeric with more than %d distinct values", csv.Quote(c.Name), MaxDistinct),
-		Hint: fmt.Sprintf("give a threshold, for example --target %s", csv.ShellQuote(c.Name+" > "+numberText(median)))}
+	e := &csv.InputError{Message: fmt.Sprintf("the target column %s is numeric with more than %d distinct values", csv.Quote(c.Name), MaxDistinct),
+		Hint: "give a threshold, for example --target " + csv.ShellQuote(c.Name+" > "+numberText(median))}
+	if len(slices.Compact(values)) <= MaxClasses {
+		e.Hint += "; if its numbers name classes, --type " + csv.ShellQuote(c.Name+"=category")
+	}
+	return e
 }

@@ -48,6 +48,12 @@ func TestParseTarget(t *testing.T) {
 		{"a > 0", "a > 0", "[]"},
 		{"a > 1", "a", "[{> 1 1}]"},
 		{"a > 0 > 1", "a > 0", "[{> 1 1}]"},
+		{"Profit == yes", "Profit", "[{== NaN yes}]"},
+		{"Profit = 'no way'", "Profit", "[{== NaN no way}]"},
+		{"Profit != \"007\"", "Profit", "[{!= NaN 007}]"},
+		{"Profit == 007", "Profit", "[{== 7 007}]"},
+		{"Profit == >50K", "Profit", "[{== NaN >50K}]"},
+		{"A|B == a|b", "A|B", "[{== NaN a|b}]"},
 		{"x>=1", "x>=1", "[]"},
 		{"x>=2", "x", "[{>= 2 2}]"},
 		{"x>=1 <= 5", "x>=1", "[{<= 5 5}]"},
@@ -121,7 +127,8 @@ func FuzzParseTarget(f *testing.F) {
 		c := &frame.Column{Name: got.Column, Type: frame.Float, Num: []float64{math.NaN(), -1, 0, 1, 1e300}}
 		y, classes, err := got.Labels(c)
 		if err != nil {
-			t.Fatal(err)
+			input(t, err)
+			return
 		}
 		if y[0] != -1 || len(y) != 5 {
 			t.Fatalf("labels %v", y)
@@ -142,6 +149,8 @@ func TestLabels(t *testing.T) {
 	nan := math.NaN()
 	num := func(v ...float64) *frame.Column { return &frame.Column{Name: "x", Type: frame.Float, Num: v} }
 	texts := &frame.Column{Name: "x", Type: frame.Category, Codes: []int32{2, -1, 0, 2, 0}, Levels: []string{"pear", "unused", "apple"}}
+	codes := &frame.Column{Name: "x", Type: frame.Identifier, Codes: []int32{0, 1, 0}, Levels: []string{"007", "7"}}
+	truths := &frame.Column{Name: "x", Type: frame.Boolean, Num: []float64{1, 0, nan}, Truths: [2]string{"No", "Yes"}}
 	tests := []struct {
 		name       string
 		expression string
@@ -158,6 +167,11 @@ func TestLabels(t *testing.T) {
 		{"ascending", "x < 0 | x < 100", num(-1, 0, 99, 100, nan), []int32{0, 1, 1, 2, -1}, []string{"x < 0", "x >= 0 and < 100", "x >= 100"}},
 		{"ascending, inclusive", "x <= 0 | x <= 100", num(-1, 0, 99, 100, 101), []int32{0, 0, 1, 1, 2}, []string{"x <= 0", "x > 0 and <= 100", "x > 100"}},
 		{"descending", "x > 100 | x > 0", num(-1, 0, 99, 101), []int32{2, 2, 1, 0}, []string{"x > 100", "x <= 100 and > 0", "x <= 0"}},
+		{"one text", "x == apple", texts, []int32{1, -1, 0, 1, 0}, []string{"false", "true"}},
+		{"all texts but one", "x != apple", texts, []int32{0, -1, 1, 0, 1}, []string{"false", "true"}},
+		{"a code", "x == 007", codes, []int32{1, 0, 1}, []string{"false", "true"}},
+		{"the text of a truth value", "x == No", truths, []int32{0, 1, -1}, []string{"false", "true"}},
+		{"a truth value as a number", "x == 1", truths, []int32{1, 0, -1}, []string{"false", "true"}},
 		{"texts", "x", texts, []int32{0, -1, 1, 0, 1}, []string{"apple", "pear"}},
 		{"numbers", "x", num(3, -1, nan, 3, 1e6, 0.5), []int32{2, 0, -1, 2, 3, 1}, []string{"-1", "0.5", "3", "1000000"}},
 		{"both zeros", "x", num(0, math.Copysign(0, -1), 1), []int32{0, 0, 1}, []string{"0", "1"}},
@@ -197,10 +211,14 @@ func TestLabelsErrors(t *testing.T) {
 		column           *frame.Column
 		message, hint    string
 	}{
-		{"many numbers", "x", many, `the target column "x" is numeric with more than 20 distinct values`, "--target 'x > 10'"},
+		{"many numbers", "x", many, `the target column "x" is numeric with more than 20 distinct values`, "--target 'x > 10'; if its numbers name classes, --type 'x=category'"},
 		{"a median that nothing exceeds", "x", most, "more than 20 distinct values", "--target 'x > 0'"},
 		{"many texts", "x", texts, "101 distinct values", "fewer classes"},
 		{"dates", "x", &frame.Column{Name: "x", Type: frame.Date, Days: []int32{1}}, "holds dates", "choose a column"},
+		{"a number compared with a text", "x == ten", many, `compares "x" with "ten", which is no number`, "compare with a number"},
+		{"an unknown text", "x == levl 7", texts, `the column "x" with "levl 7", a value that it does not have`, `did you mean "level 7"?`},
+		{"an unknown truth value", "x != maybe", &frame.Column{Name: "x", Type: frame.Boolean}, "does not have", `its values are "false", "true"`},
+		{"dates compared with one", "x == 2020-01-01", &frame.Column{Name: "x", Type: frame.Date, Days: []int32{1}}, "of type date, with a number", "compare a numeric column"},
 		{"texts compared", "x > 1", texts, "of type category, with a number", "--target 'x'"},
 		{"an identifier compared", "x > 1", &frame.Column{Name: "x", Type: frame.Identifier}, "of type identifier, with a number", "--type 'x=integer'"},
 	}
