@@ -197,7 +197,7 @@ func ordered(values []float64) []float64 {
 	for i := range sorted {
 		sorted[i] = values[int(int64(i)*int64(len(values))/int64(n))]
 	}
-	sortFloats(sorted)
+	num.SortFloats(sorted)
 	return sorted
 }
 

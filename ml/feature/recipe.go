@@ -107,12 +107,17 @@ func (f *Feature) check(types map[string]frame.Type) error {
 // Apply makes the features of the rows of f, which must have the recipe's columns; others are ignored. Columns that are
 // features as they are share their values with f.
 func (r *Recipe) Apply(f *frame.Frame) ([]*frame.Column, error) {
+	names := make([]string, len(r.Columns))
+	for i, s := range r.Columns {
+		names[i] = s.Name
+	}
+	selected, err := f.Select(names...)
+	if err != nil {
+		return nil, err
+	}
 	columns := make(map[string]*frame.Column, len(r.Columns))
-	for _, s := range r.Columns {
-		c := f.Column(s.Name)
-		if c == nil {
-			return nil, fmt.Errorf("there is no column %.80q", s.Name)
-		}
+	for i, s := range r.Columns {
+		c := selected[i]
 		t, err := frame.ParseType(s.Type)
 		if err != nil {
 			return nil, err

@@ -149,9 +149,13 @@ func (f *Frame) Take(rows []int32) *Frame {
 
 // Select returns the named columns, or an error that names the first absent one.
 func (f *Frame) Select(names ...string) ([]*Column, error) {
+	byName := make(map[string]*Column, len(f.Columns)) // a table may have thousands
+	for _, c := range f.Columns {
+		byName[c.Name] = c
+	}
 	columns := make([]*Column, len(names))
 	for i, n := range names {
-		if columns[i] = f.Column(n); columns[i] == nil {
+		if columns[i] = byName[n]; columns[i] == nil {
 			return nil, fmt.Errorf("the table has no column %.80q", n)
 		}
 	}

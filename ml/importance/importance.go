@@ -91,23 +91,12 @@ func thin(columns []*frame.Column, proba []float64, y []int32, classes int) ([]*
 // auc is the area under the curve of the second of two classes, or the mean over the classes that some rows have.
 func auc(proba []float64, y []int32, classes int) float64 {
 	scores := make([]float64, len(y))
-	of := func(c int) float64 {
+	return metrics.MeanOver(classes, func(class int) float64 {
 		for i := range scores {
-			scores[i] = proba[i*classes+c]
+			scores[i] = proba[i*classes+class]
 		}
-		return metrics.AUC(scores, func(i int) bool { return y[i] == int32(c) })
-	}
-	if classes == 2 {
-		return of(1)
-	}
-	sum, n := 0.0, 0
-	for c := range classes {
-		if a := of(c); !math.IsNaN(a) {
-			sum += a
-			n++
-		}
-	}
-	return sum / float64(n)
+		return metrics.AUC(scores, y, class)
+	})
 }
 
 // spread returns the mean and the sample standard deviation.

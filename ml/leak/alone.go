@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"github.com/hashline/hashline/ml/metrics"
 )
 
 // maxDepth gives trees of at most 8 leaves.
@@ -106,7 +108,7 @@ func (l *line) auc(judged *line) float64 {
 // numberAlone returns the area of a tree of at most 8 leaves on the rows that it was grown on; s is the feature's stump.
 func (p part) numberAlone(s stump) float64 {
 	k, bins := p.classes, s.binning.Bins()
-	return meanOver(k, func(class int) float64 {
+	return metrics.MeanOver(k, func(class int) float64 {
 		l := newLine(bins)
 		for b := range bins + 1 {
 			all, own := int64(0), s.counts[b*k+class]
@@ -123,25 +125,10 @@ func (p part) numberAlone(s stump) float64 {
 	})
 }
 
-// meanOver is the value of the second of two classes, or the mean over the classes for which there is one.
-func meanOver(classes int, of func(class int) float64) float64 {
-	if classes == 2 {
-		return of(1)
-	}
-	sum, n := 0.0, 0
-	for c := range classes {
-		if a := of(c); !math.IsNaN(a) {
-			sum += a
-			n++
-		}
-	}
-	return sum / float64(n)
-}
-
 // categoryAlone returns the area of trees grown on one half and judged on the other.
 func categoryAlone(a, b part) float64 {
 	inA, inB := a.byLevel(), b.byLevel()
-	return meanOver(a.classes, func(class int) float64 {
+	return metrics.MeanOver(a.classes, func(class int) float64 {
 		sum, n := 0.0, 0
 		for _, area := range []float64{inA.auc(inB, class), inB.auc(inA, class)} {
 			if !math.IsNaN(area) {

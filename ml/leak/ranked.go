@@ -19,14 +19,14 @@ func (p part) rankedAUC(out part) float64 {
 // rankedNumber ranks by the number, up or down, with the missing values at one end or the other: as fits p best.
 func (p part) rankedNumber(out part) float64 {
 	in, later := rank(p.column.Num), rank(out.column.Num)
-	return meanOver(p.classes, func(class int) float64 {
+	return metrics.MeanOver(p.classes, func(class int) float64 {
 		best, order := -1.0, way{}
 		for _, w := range in.ways() {
-			if a := classAUC(in.scores(w), p.y, class); a > best {
+			if a := metrics.AUC(in.scores(w), p.y, class); a > best {
 				best, order = a, w
 			}
 		}
-		return classAUC(later.scores(order), out.y, class)
+		return metrics.AUC(later.scores(order), out.y, class)
 	})
 }
 
@@ -93,7 +93,7 @@ func (p part) rankedCategory(out part) float64 {
 	for i, l := range p.column.Levels {
 		code[l] = i
 	}
-	return meanOver(p.classes, func(class int) float64 {
+	return metrics.MeanOver(p.classes, func(class int) float64 {
 		overall := counts.overall(class)
 		share := func(level int) float64 { return smoothed(counts.rows[level], counts.own(level, class), overall) }
 		byLevel := make([]float64, len(out.column.Levels))
@@ -111,10 +111,6 @@ func (p part) rankedCategory(out part) float64 {
 				scores[i] = byLevel[c]
 			}
 		}
-		return classAUC(scores, out.y, class)
+		return metrics.AUC(scores, out.y, class)
 	})
-}
-
-func classAUC(scores []float64, y []int32, class int) float64 {
-	return metrics.AUC(scores, func(i int) bool { return y[i] == int32(class) })
 }

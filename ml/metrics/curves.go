@@ -82,15 +82,32 @@ func (s ranking) groups(f func(score float64, tp, fp int64)) {
 	}
 }
 
-// AUC returns the area under the ROC curve of scores in [0, 1]: the probability that a random positive row has a higher
-// score than a random negative one, ties counting half (Mann and Whitney). NaN when either is absent.
-func AUC(scores []float64, positive func(i int) bool) float64 {
+// AUC returns the area under the ROC curve of scores in [0, 1], one for each row of y: the probability that a random row of
+// the class has a higher score than a random one of another, ties counting half (Mann and Whitney). NaN when y has no row of
+// the class, or only such.
+func AUC(scores []float64, y []int32, class int) float64 {
 	s := make(ranking, 0, len(scores))
-	for i, p := range scores {
-		s = s.add(p, positive(i))
+	for i, score := range scores {
+		s = s.add(score, y[i] == int32(class))
 	}
 	s.sort()
 	return s.auc()
+}
+
+// MeanOver is the value of the second of two classes, or the unweighted mean over the classes for which there is one (is
+// not NaN); NaN when there is none.
+func MeanOver(classes int, of func(class int) float64) float64 {
+	if classes == 2 {
+		return of(1)
+	}
+	sum, n := 0.0, 0
+	for c := range classes {
+		if v := of(c); !math.IsNaN(v) {
+			sum += v
+			n++
+		}
+	}
+	return sum / float64(n)
 }
 
 // auc counts in integers: twice the number of ordered pairs, plus ties.

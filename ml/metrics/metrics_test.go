@@ -47,8 +47,7 @@ func TestEvaluateBinary(t *testing.T) {
 }
 
 func TestAUCTies(t *testing.T) {
-	y := []bool{true, false, true, false}
-	label := func(i int) bool { return y[i] }
+	y := []int32{1, 0, 1, 0}
 	for _, c := range []struct {
 		name   string
 		scores []float64
@@ -59,11 +58,11 @@ func TestAUCTies(t *testing.T) {
 		{"reversed", []float64{.1, .9, .2, .8}, 0},
 		{"half", []float64{.5, .5, .8, .2}, .875},
 	} {
-		if got := AUC(c.scores, label); got != c.want {
+		if got := AUC(c.scores, y, 1); got != c.want {
 			t.Errorf("%s: AUC = %v, want %v", c.name, got, c.want)
 		}
 	}
-	if got := AUC([]float64{.1, .2}, func(int) bool { return true }); !math.IsNaN(got) {
+	if got := AUC([]float64{.1, .2}, []int32{1, 1}, 1); !math.IsNaN(got) {
 		t.Errorf("one class: AUC = %v, want NaN", got)
 	}
 }

@@ -5,19 +5,36 @@ import (
 	"slices"
 )
 
-// radixLen is the length from which on sorting by bytes is faster than by comparisons.
+// radixLen is the length from which on sorting by digits is faster than by comparisons.
 const radixLen = 256
+
+// Digits of the radix sort: six of them make 64 bits.
+const (
+	digitBits = 11
+	digits    = (64 + digitBits - 1) / digitBits
+	buckets   = 1 << digitBits
+)
 
 // SortFloats sorts v ascending, NaN last. 0 and -0 are neighbours.
 func SortFloats(v []float64) {
 	keys := make([]uint64, len(v))
 	for i, x := range v {
-		keys[i] = floatKey(x)
+		keys[i] = FloatKey(x)
+		if x != x {
+			keys[i] = math.MaxUint64
+		}
 	}
 	SortUint64s(keys)
 	for i, k := range keys {
-		v[i] = keyFloat(k)
+		v[i] = math.Float64frombits(k ^ (^uint64(int64(k)>>63) | 1<<63))
 	}
+}
+
+// FloatKey maps numbers, none of them NaN, to integers that order like them, -0 below 0. Negative numbers have all bits
+// turned, others the sign alone.
+func FloatKey(x float64) uint64 {
+	b := math.Float64bits(x)
+	return b ^ (uint64(int64(b)>>63) | 1<<63)
 }
 
 // SortUint64s sorts v ascending.
@@ -29,41 +46,19 @@ func SortUint64s(v []uint64) {
 	radix(v, make([]uint64, len(v)))
 }
 
-// floatKey maps floats to integers that order like them.
-func floatKey(x float64) uint64 {
-	if x != x {
-		return math.MaxUint64
-	}
-	bits := math.Float64bits(x)
-	if bits>>63 == 1 {
-		return ^bits
-	}
-	return bits | 1<<63
-}
-
-func keyFloat(k uint64) float64 {
-	if k>>63 == 1 {
-		if k == math.MaxUint64 {
-			return math.NaN()
-		}
-		return math.Float64frombits(k &^ (1 << 63))
-	}
-	return math.Float64frombits(^k)
-}
-
-// radix sorts v by its bytes from the lowest up; a byte that all elements share is skipped. other is of v's length.
+// radix sorts v by its digits from the lowest up; a digit that all elements share, as most of those of whole numbers, is
+// skipped. other is of v's length.
 func radix(v, other []uint64) {
-	var counts [8][256]uint32
+	var counts [digits][buckets]uint32
 	for _, x := range v {
-		for b := range 8 {
-			counts[b][uint8(x>>(8*b))]++
+		for d := range digits {
+			counts[d][x>>(d*digitBits)%buckets]++
 		}
 	}
 	from, to := v, other
-	for b := range 8 {
-		count := &counts[b]
-		shift := 8 * b
-		if int(count[uint8(v[0]>>shift)]) == len(v) {
+	for d := range digits {
+		count, shift := &counts[d], d*digitBits
+		if int(count[v[0]>>shift%buckets]) == len(v) {
 			continue
 		}
 		at := uint32(0)
@@ -72,9 +67,9 @@ func radix(v, other []uint64) {
 			at += n
 		}
 		for _, x := range from {
-			d := uint8(x >> shift)
-			to[count[d]] = x
-			count[d]++
+			digit := x >> shift % buckets
+			to[count[digit]] = x
+			count[digit]++
 		}
 		from, to = to, from
 	}

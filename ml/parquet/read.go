@@ -1,103 +1,108 @@
 package parquet
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding"
 
 	"github.com/hashline/hashline/ml/frame"
 )
 
-// maxRows bounds what a reader believes, chunk is how many values it takes at once where it cannot take whole arrays.
-const (
-	maxRows = 1 << 31
-	chunk   = 1 << 10
-)
+// maxRows bounds what a reader believes.
+const maxRows = 1 << 31
 
 // Read reads the named columns of a table, in that order, or all of them in the table's order when none is named. A file
-// that is no table of ours, damaged or made to harm gives an error.
+// that Write did not make, is damaged or made to harm gives an error.
 func Read(r io.ReaderAt, size int64, names ...string) (f *frame.Frame, err error) {
-	defer func() { // the library may panic on a damaged file
-		if p := recover(); p != nil {
-			f, err = nil, fmt.Errorf("reading parquet: damaged file: %v", p)
-		}
-	}()
-	file, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
-	if err != nil {
-		return nil, fmt.Errorf("reading parquet: %w", err)
-	}
-	f, types, err := describe(file)
+	defer catch(&err)
+	t, err := open(r, size)
 	if err != nil {
 		return nil, err
 	}
 	if len(names) == 0 {
-		for _, t := range types {
-			names = append(names, t.Name)
+		for _, c := range t.types {
+			names = append(names, c.Name)
 		}
 	}
+	places := make(map[string]int, len(t.types))
+	for i, c := range t.types {
+		places[c.Name] = i
+	}
 	for _, name := range names {
-		i := slices.IndexFunc(types, func(t columnType) bool { return t.Name == name })
-		if i < 0 {
+		i, ok := places[name]
+		if !ok {
 			return nil, fmt.Errorf("the table has no column %.80q", name)
 		}
-		c, err := readColumn(file, types[i], i, f.Rows)
+		c, err := t.read(i, size)
 		if err != nil {
 			return nil, fmt.Errorf("reading column %.80q: %w", name, err)
 		}
-		f.Columns = append(f.Columns, c)
+		t.frame.Columns = append(t.frame.Columns, c)
 	}
-	return f, f.Validate()
+	return t.frame, t.frame.Validate()
 }
 
 // Describe returns a table's number of rows, its metadata and its columns without their values.
 func Describe(r io.ReaderAt, size int64) (f *frame.Frame, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			f, err = nil, fmt.Errorf("reading parquet: damaged file: %v", p)
+	defer catch(&err)
+	t, err := open(r, size)
+	if err != nil {
+		return nil, err
+	}
+	for i := range t.types {
+		c, err := t.types[i].column()
+		if err != nil {
+			return nil, err
 		}
-	}()
+		t.frame.Columns = append(t.frame.Columns, c)
+	}
+	return t.frame, nil
+}
+
+// catch makes an error of a panic: the library may panic on a damaged file.
+func catch(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("reading parquet: damaged file: %v", p)
+	}
+}
+
+// table is an open file, and the frame that it gives, without columns.
+type table struct {
+	file  *parquet.File
+	types []columnType
+	frame *frame.Frame
+}
+
+func open(r io.ReaderAt, size int64) (*table, error) {
 	file, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, fmt.Errorf("reading parquet: %w", err)
 	}
-	f, types, err := describe(file)
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range types {
-		c, err := t.column()
-		if err != nil {
-			return nil, err
-		}
-		f.Columns = append(f.Columns, c)
-	}
-	return f, nil
-}
-
-func describe(file *parquet.File) (*frame.Frame, []columnType, error) {
 	if n := file.NumRows(); n < 0 || n > maxRows {
-		return nil, nil, fmt.Errorf("reading parquet: %d rows", n)
+		return nil, fmt.Errorf("reading parquet: %d rows", n)
 	}
-	f := &frame.Frame{Rows: int(file.NumRows()), Meta: map[string]string{}}
-	var types []columnType
+	t := &table{file: file, frame: &frame.Frame{Rows: int(file.NumRows()), Meta: map[string]string{}}}
 	for _, kv := range file.Metadata().KeyValueMetadata {
 		if kv.Key == typesKey {
-			if err := json.Unmarshal([]byte(kv.Value), &types); err != nil {
-				return nil, nil, fmt.Errorf("reading parquet: types: %w", err)
+			if err := json.Unmarshal([]byte(kv.Value), &t.types); err != nil {
+				return nil, fmt.Errorf("reading parquet: types: %w", err)
 			}
-		} else if len(kv.Key) > len(metaPrefix) && kv.Key[:len(metaPrefix)] == metaPrefix {
-			f.Meta[kv.Key[len(metaPrefix):]] = kv.Value
+		} else if key, ok := strings.CutPrefix(kv.Key, metaPrefix); ok {
+			t.frame.Meta[key] = kv.Value
 		}
 	}
-	if len(types) != len(file.Root().Columns()) {
-		return nil, nil, errors.New("reading parquet: this file was not written by Hashline")
+	if len(t.types) != len(file.Root().Columns()) {
+		return nil, errors.New("reading parquet: this file was not written by Hashline")
 	}
-	return f, types, nil
+	return t, nil
 }
 
 // column returns the column without its values.
@@ -113,22 +118,25 @@ func (t *columnType) column() (*frame.Column, error) {
 	return c, nil
 }
 
-func readColumn(file *parquet.File, t columnType, index, rows int) (*frame.Column, error) {
-	c, err := t.column()
+// read reads column i. Room is made beforehand for what a file of that size can hold at a bit a row; runs that hold more
+// find it as they come.
+func (t *table) read(i int, size int64) (*frame.Column, error) {
+	c, err := t.types[i].column()
 	if err != nil {
 		return nil, err
 	}
-	r := columnReader{column: c, codes: map[string]int32{}}
+	room := int(min(int64(t.frame.Rows), 8*size))
 	switch {
 	case c.Type.Numeric():
-		c.Num = make([]float64, 0, rows)
+		c.Num = make([]float64, 0, room)
 	case c.Type == frame.Date:
-		c.Days = make([]int32, 0, rows)
+		c.Days = make([]int32, 0, room)
 	default:
-		c.Codes = make([]int32, 0, rows)
+		c.Codes = make([]int32, 0, room)
 	}
-	for _, group := range file.RowGroups() {
-		if err := r.chunk(group.ColumnChunks()[index]); err != nil {
+	r := columnReader{column: c, rows: t.frame.Rows}
+	for _, group := range t.file.RowGroups() {
+		if err := r.chunk(group.ColumnChunks()[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -138,14 +146,14 @@ func readColumn(file *parquet.File, t columnType, index, rows int) (*frame.Colum
 // columnReader appends pages to a column.
 type columnReader struct {
 	column *frame.Column
-	codes  map[string]int32 // level -> code
-	values []parquet.Value
+	rows   int              // that the column is to have
+	codes  map[string]int32 // level -> code, from the second dictionary on
 }
 
 func (r *columnReader) chunk(c parquet.ColumnChunk) error {
 	pages := c.Pages()
 	defer pages.Close()
-	var levels []int32 // index in the chunk's dictionary -> code
+	var codes []int32 // index in the chunk's dictionary -> code
 	for {
 		page, err := pages.ReadPage()
 		if errors.Is(err, io.EOF) {
@@ -154,113 +162,112 @@ func (r *columnReader) chunk(c parquet.ColumnChunk) error {
 		if err != nil {
 			return err
 		}
-		if d := page.Dictionary(); d != nil && r.column.Type.Textual() && levels == nil {
-			levels = r.levels(d)
+		if d := page.Dictionary(); d != nil && codes == nil {
+			codes = r.dictionary(d)
 		}
-		if !r.direct(page, levels) {
-			err = r.slow(page)
-		}
+		err = r.page(page, codes)
 		parquet.Release(page)
 		if err != nil {
 			return err
 		}
+		if n := r.column.Len(); n > r.rows {
+			return fmt.Errorf("%d rows and more, want %d", n, r.rows)
+		}
 	}
 }
 
-// levels gives every entry of a dictionary its code. Entries stand in the order of their first use, so codes do too.
-func (r *columnReader) levels(d parquet.Dictionary) []int32 {
-	levels := make([]int32, d.Len())
-	for i := range levels {
-		levels[i] = r.code(d.Index(int32(i)).ByteArray())
+// dictionary gives every entry of a dictionary its code. Entries stand in the order of their first use, so codes do too.
+func (r *columnReader) dictionary(d parquet.Dictionary) []int32 {
+	entries := d.Page().Data()
+	data, offsets := entries.ByteArray()
+	codes := make([]int32, d.Len())
+	levels := &r.column.Levels
+	if len(*levels) == 0 { // all are new, and share the memory of one text
+		*levels = make([]string, len(codes))
+		text := string(data)
+		for i := range codes {
+			codes[i], (*levels)[i] = int32(i), text[offsets[i]:offsets[i+1]]
+		}
+		return codes
 	}
-	return levels
+	if r.codes == nil {
+		r.codes = make(map[string]int32, len(*levels))
+		for i, level := range *levels {
+			r.codes[level] = int32(i)
+		}
+	}
+	for i := range codes {
+		entry := data[offsets[i]:offsets[i+1]]
+		code, ok := r.codes[string(entry)]
+		if !ok {
+			level := string(entry)
+			code = int32(len(*levels))
+			*levels = append(*levels, level)
+			r.codes[level] = code
+		}
+		codes[i] = code
+	}
+	return codes
 }
 
-func (r *columnReader) code(b []byte) int32 {
-	code, ok := r.codes[string(b)]
-	if !ok {
-		code = int32(len(r.column.Levels))
-		r.column.Levels = append(r.column.Levels, string(b))
-		r.codes[string(b)] = code
-	}
-	return code
-}
-
-// direct takes a page without missing values as the arrays that it is made of.
-func (r *columnReader) direct(page parquet.Page, levels []int32) bool {
-	if page.NumNulls() > 0 || len(page.DefinitionLevels()) > 0 {
-		return false
-	}
-	c, data := r.column, page.Data()
+// page appends the values of a page, and then puts the missing ones among them.
+func (r *columnReader) page(page parquet.Page, codes []int32) (err error) {
+	c, data, present := r.column, page.Data(), page.DefinitionLevels()
+	from := c.Len()
 	switch {
-	case levels != nil:
+	case c.Type.Textual():
 		for _, i := range data.Int32() {
-			c.Codes = append(c.Codes, levels[i])
+			c.Codes = append(c.Codes, codes[i])
 		}
-	case page.Dictionary() != nil:
-		return false
+		c.Codes, err = withGaps(c.Codes, from, present, frame.MissingCode)
 	case c.Type == frame.Date:
-		c.Days = append(c.Days, data.Int32()...)
-	case page.Type().Kind() == parquet.Double && c.Type.Numeric():
-		c.Num = append(c.Num, data.Double()...)
-	case page.Type().Kind() == parquet.Int64 && c.Type.Numeric():
-		for _, v := range data.Int64() {
-			c.Num = append(c.Num, float64(v))
+		c.Days, err = withGaps(append(c.Days, data.Int32()...), from, present, frame.MissingDay)
+	case (c.Type == frame.Boolean) != (data.Kind() == encoding.Boolean):
+		return errors.New("its values are not of the column's type")
+	default:
+		c.Num = appendNumbers(c.Num, data, int(page.NumValues()-page.NumNulls()))
+		c.Num, err = withGaps(c.Num, from, present, math.NaN())
+	}
+	return err
+}
+
+// appendNumbers appends n values of a page.
+func appendNumbers(v []float64, data encoding.Values, n int) []float64 {
+	switch data.Kind() {
+	case encoding.Boolean:
+		packed := data.Boolean()
+		for i := range n {
+			v = append(v, float64(packed[i/8]>>(i%8)&1))
+		}
+	case encoding.Int64:
+		for _, x := range data.Int64() {
+			v = append(v, float64(x))
 		}
 	default:
-		return false
+		v = append(v, data.Double()...)
 	}
-	return true
+	return v
 }
 
-func (r *columnReader) slow(page parquet.Page) error {
-	if r.values == nil {
-		r.values = make([]parquet.Value, chunk)
+// withGaps spreads the values v[from:] over the rows of a page and fills the gaps. present has a 1 for every row that has a
+// value, or is empty when all have one.
+func withGaps[T any](v []T, from int, present []byte, missing T) ([]T, error) {
+	if len(present) == 0 {
+		return v, nil
 	}
-	reader := page.Values()
-	for {
-		n, err := reader.ReadValues(r.values)
-		for _, v := range r.values[:n] {
-			r.append(v)
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	next := len(v)
+	if bytes.Count(present, []byte{1}) != next-from {
+		return nil, errors.New("a page has more or fewer values than it says")
 	}
-}
-
-func (r *columnReader) append(v parquet.Value) {
-	c := r.column
-	switch {
-	case c.Type.Numeric():
-		c.Num = append(c.Num, number(v))
-	case c.Type == frame.Date:
-		day := int32(frame.MissingDay)
-		if !v.IsNull() {
-			day = v.Int32()
+	v = slices.Grow(v, from+len(present)-next)[:from+len(present)]
+	for i := len(present) - 1; i >= 0; i-- { // a value never moves to the left, so none is written over unread
+		at := &v[from+i]
+		if present[i] != 1 {
+			*at = missing
+			continue
 		}
-		c.Days = append(c.Days, day)
-	case v.IsNull():
-		c.Codes = append(c.Codes, frame.MissingCode)
-	default:
-		c.Codes = append(c.Codes, r.code(v.ByteArray()))
+		next--
+		*at = v[next]
 	}
-}
-
-func number(v parquet.Value) float64 {
-	switch {
-	case v.IsNull():
-		return math.NaN()
-	case v.Kind() == parquet.Boolean:
-		if v.Boolean() {
-			return 1
-		}
-		return 0
-	case v.Kind() == parquet.Int64:
-		return float64(v.Int64())
-	}
-	return v.Double()
+	return v, nil
 }

@@ -292,20 +292,14 @@ type cutter []uint64
 func newCutter(edges []float64) cutter {
 	k := make(cutter, len(edges))
 	for i, e := range edges {
-		k[i] = ordered(e)
+		k[i] = num.FloatKey(e + 0) // -0 becomes 0
 	}
 	return k
 }
 
-// ordered maps a number to an integer that orders like it, 0 and -0 to the same.
-func ordered(v float64) uint64 {
-	b := math.Float64bits(v + 0)
-	return b ^ (uint64(int64(b)>>63) | 1<<63)
-}
-
 // code returns the code of v, which is not NaN.
 func (k cutter) code(v float64) int {
-	key := ordered(v)
+	key := num.FloatKey(v + 0)
 	lo, n := 0, len(k)
 	for n > 0 {
 		half := (n + 1) >> 1

@@ -33,6 +33,9 @@ type node struct {
 	counts  []uint32
 }
 
+// weightMask leaves the weight of a packed row, or of a packed sum of two classes.
+const weightMask = 1<<32 - 1
+
 // grower builds one tree. Rows, their packed weights and the scratch space are partitioned in place, node by node.
 type grower[T uint8 | uint16] struct {
 	*data[T]
@@ -54,23 +57,6 @@ type split struct {
 	feature int
 	cut     int
 	toLeft  bool
-}
-
-// histogram counts rows by bin. For two classes a bin is one packed word; otherwise classes words of weights.
-type histogram struct {
-	words   []uint64
-	touched []uint64 // one bit for each bin, kept for small nodes
-	lanes   [4][lane]uint64
-	left    []uint64
-	right   []uint64
-}
-
-func newHistogram(bins, classes int) *histogram {
-	width := 1
-	if classes > 2 {
-		width = classes
-	}
-	return &histogram{words: make([]uint64, (bins+1)*width), touched: make([]uint64, bins/64+1), left: make([]uint64, classes), right: make([]uint64, classes)}
 }
 
 func newGrower[T uint8 | uint16](d *data[T], histograms int) *grower[T] {
@@ -117,32 +103,25 @@ func (g *grower[T]) grow() {
 
 // node splits the node of rows [from, to), or leaves it a leaf.
 func (g *grower[T]) node(at, from, to, depth int, columns [][]T, copied bool) {
-	counts := g.count(from, to)
-	g.nodes[at].counts = counts
-	total, pure := uint64(0), false
-	for _, c := range counts {
-		total += uint64(c)
-	}
-	for _, c := range counts {
-		pure = pure || uint64(c) == total
-	}
+	n := newTally(g.count(from, to))
+	g.nodes[at].counts = n.counts
 	o := &g.opts
-	if pure || (o.MaxDepth > 0 && depth >= o.MaxDepth) || total < uint64(o.MinSamplesSplit) || total < 2*uint64(o.MinSamplesLeaf) {
+	if n.pure() || (o.MaxDepth > 0 && depth >= o.MaxDepth) || n.total < uint64(o.MinSamplesSplit) || n.total < 2*uint64(o.MinSamplesLeaf) {
 		return
 	}
 	if !copied && to-from <= block && len(g.columns[0]) > 2*block {
 		columns = g.copyBlock(from, to, columns)
 		copied = true
 	}
-	s := g.best(from, to, counts, total, columns)
+	s := g.best(from, to, &n, columns)
 	if s.feature < 0 {
 		return
 	}
 	mid := g.partition(from, to, columns[s.feature], s)
 	left := len(g.nodes)
 	g.nodes = append(g.nodes, node{}, node{})
-	n := &g.nodes[at]
-	n.left, n.feature, n.cut, n.toLeft = int32(left), int32(s.feature), uint16(s.cut), s.toLeft
+	inner := &g.nodes[at]
+	inner.left, inner.feature, inner.cut, inner.toLeft = int32(left), int32(s.feature), uint16(s.cut), s.toLeft
 	g.node(left, from, mid, depth+1, columns, copied)
 	g.node(left+1, mid, to, depth+1, columns, copied)
 }
@@ -190,10 +169,10 @@ func (g *grower[T]) copyBlock(from, to int, columns [][]T) [][]T {
 }
 
 // best draws features until enough of them vary in the node, and returns the best cut of these; feature -1 for none.
-func (g *grower[T]) best(from, to int, counts []uint32, total uint64, columns [][]T) split {
-	best := split{feature: -1, score: parentScore(counts, total)}
+func (g *grower[T]) best(from, to int, n *tally, columns [][]T) split {
+	best := split{feature: -1, score: n.score()}
 	if g.mtry == len(columns) {
-		return g.bestOfAll(from, to, counts, total, columns, best)
+		return g.bestOfAll(from, to, n, columns, best)
 	}
 	order := g.order
 	for i := range order {
@@ -204,7 +183,7 @@ func (g *grower[T]) best(from, to int, counts []uint32, total uint64, columns []
 		j := i + g.rng.Intn(len(order)-i)
 		order[i], order[j] = order[j], order[i]
 		f := int(order[i])
-		if s, varies := g.feature(g.hists[0], f, from, to, counts, total, columns[f]); varies {
+		if s, varies := g.feature(g.hists[0], f, from, to, n, columns[f]); varies {
 			tried++
 			if s.score > best.score {
 				best = s
@@ -215,7 +194,7 @@ func (g *grower[T]) best(from, to int, counts []uint32, total uint64, columns []
 }
 
 // bestOfAll looks at every feature, in parallel where a node is big. Ties go to the first feature.
-func (g *grower[T]) bestOfAll(from, to int, counts []uint32, total uint64, columns [][]T, best split) split {
+func (g *grower[T]) bestOfAll(from, to int, n *tally, columns [][]T, best split) split {
 	splits := make([]split, len(columns))
 	workers := len(g.hists)
 	if to-from < parallelRows {
@@ -225,7 +204,7 @@ func (g *grower[T]) bestOfAll(from, to int, counts []uint32, total uint64, colum
 	for w := range workers {
 		work := func() {
 			for f := w; f < len(columns); f += workers {
-				splits[f], _ = g.feature(g.hists[w], f, from, to, counts, total, columns[f])
+				splits[f], _ = g.feature(g.hists[w], f, from, to, n, columns[f])
 			}
 		}
 		if workers == 1 {
@@ -243,293 +222,50 @@ func (g *grower[T]) bestOfAll(from, to int, counts []uint32, total uint64, colum
 	return best
 }
 
-// parentScore is what a split must beat: the sum of squared class weights over the weight.
-func parentScore(counts []uint32, total uint64) float64 {
-	squares := uint64(0)
+// tally is what a node has of each class, and what follows from it.
+type tally struct {
+	counts  []uint32
+	total   uint64
+	squares uint64 // sum of the squares of the counts
+}
+
+func newTally(counts []uint32) tally {
+	n := tally{counts: counts}
 	for _, c := range counts {
-		squares += uint64(c) * uint64(c)
+		n.total += uint64(c)
+		n.squares += uint64(c) * uint64(c)
 	}
-	score := float64(squares) / float64(total)
+	return n
+}
+
+func (n *tally) pure() bool { return n.squares == n.total*n.total }
+
+// score is what a split must beat: the sum of squared class weights over the weight.
+func (n *tally) score() float64 {
+	score := float64(n.squares) / float64(n.total)
 	return score + max(1e-9, float64(score*0x1p-50)) // a split that gains nothing but rounding is none
 }
 
 // feature counts one column of the node and returns its best cut, and whether the column varies at all.
-func (g *grower[T]) feature(h *histogram, f, from, to int, counts []uint32, total uint64, column []T) (split, bool) {
+func (g *grower[T]) feature(h *histogram, f, from, to int, n *tally, column []T) (split, bool) {
 	bins := g.bins[f]
 	rows, packed := g.rows[from:to], g.packed[from:to]
 	switch {
 	case g.classes > 2 && len(rows) < bins:
-		fillManyTouched(h, g.classes, rows, packed, column)
-		return g.scanManyTouched(h, f, bins, counts, total)
+		fillChains(h, rows, column)
+		return g.scanChains(h, f, bins, n, packed)
 	case g.classes > 2:
 		fillMany(h, g.classes, rows, packed, column)
-		return g.scanMany(h, f, bins, counts, total)
+		return g.scanMany(h, f, bins, n)
 	case bins < lane && len(rows) >= 4*bins:
 		fillLanes(h, bins, rows, packed, column)
 	case len(rows) < bins:
 		fillTouched(h, rows, packed, column)
-		return g.scanTouched(h, f, bins, counts, total)
+		return g.scanTouched(h, f, bins, n)
 	default:
 		fill(h, rows, packed, column)
 	}
-	return g.scan(h, f, bins, counts, total)
-}
-
-func fill[T uint8 | uint16](h *histogram, rows []int32, packed []uint64, column []T) {
-	words, packed := h.words, packed[:len(rows)]
-	for i, r := range rows {
-		words[column[r]] += packed[i]
-	}
-}
-
-// fillTouched also notes which bins it used.
-func fillTouched[T uint8 | uint16](h *histogram, rows []int32, packed []uint64, column []T) {
-	words, touched, packed := h.words, h.touched, packed[:len(rows)]
-	for i, r := range rows {
-		b := column[r]
-		words[b] += packed[i]
-		touched[b>>6] |= 1 << (b & 63)
-	}
-}
-
-// lane is the number of codes of a column that is counted in four histograms at once. Where there are few bins, one row
-// often falls into the bin of the row before, and a single histogram would wait for its own last sum.
-const lane = 64
-
-func fillLanes[T uint8 | uint16](h *histogram, bins int, rows []int32, packed []uint64, column []T) {
-	l := &h.lanes
-	packed = packed[:len(rows)]
-	i := 0
-	for ; i+4 <= len(rows); i += 4 {
-		r, p := rows[i:i+4:i+4], packed[i:i+4:i+4]
-		l[0][column[r[0]]&(lane-1)] += p[0]
-		l[1][column[r[1]]&(lane-1)] += p[1]
-		l[2][column[r[2]]&(lane-1)] += p[2]
-		l[3][column[r[3]]&(lane-1)] += p[3]
-	}
-	for ; i < len(rows); i++ {
-		l[0][column[rows[i]]&(lane-1)] += packed[i]
-	}
-	for b := range h.words[:bins+1] {
-		h.words[b] = l[0][b&(lane-1)] + l[1][b&(lane-1)] + l[2][b&(lane-1)] + l[3][b&(lane-1)]
-	}
-	for b := range bins + 1 {
-		l[0][b], l[1][b], l[2][b], l[3][b] = 0, 0, 0, 0
-	}
-}
-
-// scanner walks the bins of a histogram in order and keeps the best cut, once with the missing values on the right and
-// once on the left.
-type scanner struct {
-	best           split
-	minLeaf        uint64
-	total, ones    uint64
-	missing        uint64 // packed
-	left, leftOnes uint64
-}
-
-// try scores the cut behind bin b, with left holding everything up to it.
-func (s *scanner) try(b int) {
-	if s.missing == 0 {
-		s.score(b, s.left, s.leftOnes, s.left >= s.total-s.left)
-		return
-	}
-	s.score(b, s.left, s.leftOnes, false)
-	s.score(b, s.left+s.missing&0xffffffff, s.leftOnes+s.missing>>32, true)
-}
-
-func (s *scanner) score(b int, left, ones uint64, toLeft bool) {
-	right := s.total - left
-	if left < s.minLeaf || right < s.minLeaf {
-		return
-	}
-	zeros, rightOnes := left-ones, s.ones-ones
-	rightZeros := right - rightOnes
-	score := float64(ones*ones+zeros*zeros)/float64(left) + float64(rightOnes*rightOnes+rightZeros*rightZeros)/float64(right)
-	if score > s.best.score {
-		s.best.score, s.best.cut, s.best.toLeft = score, b, toLeft
-	}
-}
-
-func (g *grower[T]) newScanner(h *histogram, f, bins int, counts []uint32, total uint64) scanner {
-	s := scanner{best: split{feature: f}, minLeaf: uint64(max(1, g.opts.MinSamplesLeaf)), total: total, ones: uint64(counts[1]), missing: h.words[bins]}
-	h.words[bins] = 0
-	return s
-}
-
-func (g *grower[T]) scan(h *histogram, f, bins int, counts []uint32, total uint64) (split, bool) {
-	s := g.newScanner(h, f, bins, counts, total)
-	if s.missing == 0 {
-		return s.present(h.words[:bins])
-	}
-	for b, w := range h.words[:bins] {
-		if w == 0 {
-			continue
-		}
-		h.words[b] = 0
-		s.left += w & 0xffffffff
-		s.leftOnes += w >> 32
-		s.try(b)
-	}
-	return s.best, s.missing&0xffffffff < s.total
-}
-
-// present is the scan of most columns, in which no value is missing, with everything in registers.
-func (s *scanner) present(words []uint64) (split, bool) {
-	total, minLeaf := s.total, s.minLeaf
-	var left, ones, at uint64
-	best := s.best.score
-	for b, w := range words {
-		if w == 0 {
-			continue
-		}
-		words[b] = 0
-		left += w & 0xffffffff
-		ones += w >> 32
-		right := total - left
-		if right == 0 {
-			s.best.score, s.best.toLeft = best, at >= total-at
-			return s.best, left != w&0xffffffff
-		}
-		if left < minLeaf || right < minLeaf {
-			continue
-		}
-		rightOnes := s.ones - ones
-		zeros, rightZeros := left-ones, right-rightOnes
-		score := float64(ones*ones+zeros*zeros)/float64(left) + float64(rightOnes*rightOnes+rightZeros*rightZeros)/float64(right)
-		if score > best {
-			best, at, s.best.cut = score, left, b
-		}
-	}
-	return s.best, false
-}
-
-func (g *grower[T]) scanTouched(h *histogram, f, bins int, counts []uint32, total uint64) (split, bool) {
-	s := g.newScanner(h, f, bins, counts, total)
-	h.touched[bins>>6] &^= 1 << (bins & 63)
-	present := s.missing & 0xffffffff
-	varies := false
-	for i, word := range h.touched {
-		for ; word != 0; word &= word - 1 {
-			b := i<<6 | bits.TrailingZeros64(word)
-			w := h.words[b]
-			h.words[b] = 0
-			s.left += w & 0xffffffff
-			s.leftOnes += w >> 32
-			if s.left == s.total {
-				varies = s.left != w&0xffffffff
-				break
-			}
-			varies = true
-			s.try(b)
-		}
-		h.touched[i] = 0
-	}
-	return s.best, varies || (present > 0 && present < s.total)
-}
-
-func fillMany[T uint8 | uint16](h *histogram, classes int, rows []int32, packed []uint64, column []T) {
-	packed = packed[:len(rows)]
-	for i, r := range rows {
-		h.words[int(column[r])*classes+int(packed[i]>>32)] += packed[i] & 0xffffffff
-	}
-}
-
-func fillManyTouched[T uint8 | uint16](h *histogram, classes int, rows []int32, packed []uint64, column []T) {
-	packed = packed[:len(rows)]
-	for i, r := range rows {
-		b := column[r]
-		h.words[int(b)*classes+int(packed[i]>>32)] += packed[i] & 0xffffffff
-		h.touched[b>>6] |= 1 << (b & 63)
-	}
-}
-
-// manyScanner is scanner for more than two classes.
-type manyScanner struct {
-	best    split
-	h       *histogram
-	counts  []uint32
-	missing []uint64
-	absent  uint64 // rows of missing
-	left    uint64
-	total   uint64
-	minLeaf uint64
-	used    int
-}
-
-func (g *grower[T]) newManyScanner(h *histogram, f, bins int, counts []uint32, total uint64) manyScanner {
-	k := g.classes
-	s := manyScanner{best: split{feature: f}, h: h, counts: counts, missing: h.words[bins*k : (bins+1)*k], total: total, minLeaf: uint64(max(1, g.opts.MinSamplesLeaf))}
-	for _, w := range s.missing {
-		s.absent += w
-	}
-	clear(h.left)
-	return s
-}
-
-// bin takes bin b to the left, clears it, and scores the cut behind it.
-func (s *manyScanner) bin(b int) {
-	k := len(s.counts)
-	here := uint64(0)
-	words := s.h.words[b*k : (b+1)*k]
-	for c, w := range words {
-		s.h.left[c] += w
-		here += w
-		words[c] = 0
-	}
-	if here == 0 {
-		return
-	}
-	s.used++
-	s.left += here
-	s.try(b, s.left, nil, s.absent == 0 && s.left >= s.total-s.left)
-	if s.absent > 0 {
-		s.try(b, s.left+s.absent, s.missing, true)
-	}
-}
-
-func (s *manyScanner) try(b int, left uint64, missing []uint64, toLeft bool) {
-	right := s.total - left
-	if left < s.minLeaf || right < s.minLeaf {
-		return
-	}
-	var l2, r2 uint64
-	for c, w := range s.h.left {
-		if missing != nil {
-			w += missing[c]
-		}
-		r := uint64(s.counts[c]) - w
-		l2 += w * w
-		r2 += r * r
-	}
-	if score := float64(l2)/float64(left) + float64(r2)/float64(right); score > s.best.score {
-		s.best.score, s.best.cut, s.best.toLeft = score, b, toLeft
-	}
-}
-
-func (s *manyScanner) end() (split, bool) {
-	clear(s.missing)
-	return s.best, s.used > 1 || (s.used == 1 && s.absent > 0)
-}
-
-func (g *grower[T]) scanMany(h *histogram, f, bins int, counts []uint32, total uint64) (split, bool) {
-	s := g.newManyScanner(h, f, bins, counts, total)
-	for b := range bins {
-		s.bin(b)
-	}
-	return s.end()
-}
-
-func (g *grower[T]) scanManyTouched(h *histogram, f, bins int, counts []uint32, total uint64) (split, bool) {
-	s := g.newManyScanner(h, f, bins, counts, total)
-	h.touched[bins>>6] &^= 1 << (bins & 63)
-	for i, word := range h.touched {
-		for ; word != 0; word &= word - 1 {
-			s.bin(i<<6 | bits.TrailingZeros64(word))
-		}
-		h.touched[i] = 0
-	}
-	return s.end()
+	return g.scan(h, f, bins, n)
 }
 
 // partition moves the rows of the left child to the front, keeping both sides in order, and returns where the right
