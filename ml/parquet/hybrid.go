@@ -83,3 +83,65 @@ func appendPacked(b []byte, values []int32, width int) []byte {
 	}
 	return b
 }
+
+// decodeHybrid reads as many values as values has; what follows them is left alone.
+func decodeHybrid(b []byte, width int, values []int32) error {
+	if width < 1 || width > 32 {
+		return errDamaged
+	}
+	for len(values) > 0 {
+		head, n := binary.Uvarint(b)
+		if n <= 0 || head < 2 {
+			return errDamaged
+		}
+		b = b[n:]
+		packed, count := head&1 == 1, head>>1 // of groups, or of equal values
+		size := (width + 7) / 8
+		if packed {
+			if count > uint64(len(b)/width) {
+				return errDamaged
+			}
+			size = int(count) * width
+			count *= 8
+		}
+		if size > len(b) {
+			return errDamaged
+		}
+		now := values[:min(count, uint64(len(values)))]
+		if packed {
+			unpack(b[:size], width, now)
+		} else {
+			fill(b[:size], now)
+		}
+		b, values = b[size:], values[len(now):]
+	}
+	return nil
+}
+
+// fill writes a value of at most four bytes over and over.
+func fill(b []byte, values []int32) {
+	v := int32(load(b))
+	for i := range values {
+		values[i] = v
+	}
+}
+
+// unpack is the inverse of appendPacked.
+func unpack(b []byte, width int, values []int32) {
+	mask := uint64(1)<<width - 1
+	for i := range values {
+		bit := i * width
+		values[i] = int32(load(b[bit/8:]) >> (bit % 8) & mask)
+	}
+}
+
+// load reads eight bytes, or those that there are.
+func load(b []byte) (word uint64) {
+	if len(b) >= 8 {
+		return binary.LittleEndian.Uint64(b)
+	}
+	for i, x := range b {
+		word |= uint64(x) << (8 * i)
+	}
+	return word
+}

@@ -5,8 +5,9 @@
 // the key-value metadata. Files are uncompressed, have row groups of rowGroup rows, pages of pageRows rows and a fixed
 // created_by: nothing in them comes from the build.
 //
-// Files are read by parquet-go and laid out here: that library packs the same column differently with and without AVX2,
-// so its files differ from one processor to the next. Format: https://github.com/apache/parquet-format.
+// Structures of the format are those of parquet-go; the pages are laid out and read here. That library packs the same column
+// differently with and without AVX2, and makes room for whatever a file claims to hold. Format:
+// https://github.com/apache/parquet-format.
 package parquet
 
 import (

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"reflect"
 	"testing"
+
+	library "github.com/parquet-go/parquet-go"
 
 	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/parquet"
@@ -173,6 +177,92 @@ func TestReadSomeColumns(t *testing.T) {
 	}
 	if _, err := parquet.Read(bytes.NewReader(b.Bytes()), int64(b.Len()), "no such"); err == nil {
 		t.Error("an absent column was read")
+	}
+}
+
+// Another reader finds the same values and gaps in the files.
+func TestLibraryReads(t *testing.T) {
+	f := table(70_000)
+	var b bytes.Buffer
+	if err := parquet.Write(&b, f); err != nil {
+		t.Fatal(err)
+	}
+	file, err := library.OpenFile(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range f.Columns {
+		row := 0
+		for _, group := range file.RowGroups() {
+			pages := group.ColumnChunks()[i].Pages()
+			for page, err := pages.ReadPage(); !errors.Is(err, io.EOF); page, err = pages.ReadPage() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				values := make([]library.Value, page.NumValues())
+				if n, err := page.Values().ReadValues(values); n != len(values) || err != nil && !errors.Is(err, io.EOF) {
+					t.Fatalf("column %q: %d values, %v", c.Name, n, err)
+				}
+				for _, v := range values {
+					if got, want := v.String(), text(c, row); got != want {
+						t.Fatalf("column %q, row %d: %s, want %s", c.Name, row, got, want)
+					}
+					row++
+				}
+			}
+			pages.Close()
+		}
+		if row != f.Rows {
+			t.Errorf("column %q: %d rows, want %d", c.Name, row, f.Rows)
+		}
+	}
+}
+
+// text is a value as the library prints it.
+func text(c *frame.Column, row int) string {
+	switch {
+	case c.Missing(row):
+		return "<null>"
+	case c.Type.Textual():
+		return c.Levels[c.Codes[row]]
+	case c.Type == frame.Date:
+		return fmt.Sprint(c.Days[row])
+	case c.Type == frame.Boolean:
+		return fmt.Sprint(c.Num[row] != 0)
+	case c.Type == frame.Integer:
+		return fmt.Sprint(int64(c.Num[row]))
+	}
+	return fmt.Sprint(c.Num[row])
+}
+
+// Whatever happens to a byte, a file gives an error or a table.
+func TestDamage(t *testing.T) {
+	var b bytes.Buffer
+	if err := parquet.Write(&b, table(20)); err != nil {
+		t.Fatal(err)
+	}
+	whole := b.Bytes()
+	for at := range whole {
+		for _, mask := range []byte{0x01, 0x80, 0xff} {
+			damaged := bytes.Clone(whole)
+			damaged[at] ^= mask
+			if f, err := parquet.Read(bytes.NewReader(damaged), int64(len(damaged))); err == nil && f.Validate() != nil {
+				t.Errorf("byte %d ^ %#x gives a table that is not sound: %v", at, mask, f.Validate())
+			}
+		}
+		if _, err := parquet.Read(bytes.NewReader(whole[:at]), int64(at)); err == nil {
+			t.Errorf("the first %d bytes were read", at)
+		}
+	}
+}
+
+// A footer of a few bytes may claim a list of billions.
+func TestClaims(t *testing.T) {
+	footer := []byte{0x15, 0x02, 0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07} // version 1, a schema of 2^31-1 elements
+	b := append([]byte("PAR1"), footer...)
+	b = append(append(b, byte(len(footer)), 0, 0, 0), "PAR1"...)
+	if _, err := parquet.Read(bytes.NewReader(b), int64(len(b))); err == nil {
+		t.Error("it was read")
 	}
 }
 
