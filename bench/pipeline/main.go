@@ -2,11 +2,14 @@
 // matplotlib, in turn on the same machine, and prints the ratio.
 //
 //	go run ./bench/pipeline [-runs 10] [-python DIR] [-dagster]
+//	go run ./bench/pipeline -overhead [-runs 20]
 //
 // Both sides are timed as their users meet them: ours from process start to exit of the built binary, with an empty store
 // (cold) and again with the filled one (warm), every stage, plot and the report included; theirs as the stages alone,
 // after the imports of pandas, scikit-learn and matplotlib, which take longer than our whole run. -dagster adds the same
 // six steps as a Dagster job with its default executor, from process start to exit.
+//
+// -overhead needs no peers: it says what the queue, the store and the records cost a cold run (see overhead.go).
 //
 // The peers live in a virtual environment that the program makes at its first run; the product itself needs no Python.
 package main
@@ -25,7 +28,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/sample"
+	"github.com/hashline/hashline/summary"
 )
 
 func main() {
@@ -41,6 +46,7 @@ func run(ctx context.Context) error {
 	runs := flag.Int("runs", 10, "timed runs of each side")
 	python := flag.String("python", filepath.Join(os.TempDir(), "hashline-bench-python"), "virtual environment of the peers, made when absent")
 	dagster := flag.Bool("dagster", false, "time the Dagster job too (three runs)")
+	overhead := flag.Bool("overhead", false, "measure what orchestration costs instead")
 	flag.Parse()
 
 	work, err := os.MkdirTemp("", "hashline-bench-")
@@ -49,7 +55,13 @@ func run(ctx context.Context) error {
 	}
 	defer os.RemoveAll(work)
 	b := bench{work: work, csv: filepath.Join(work, "superstore.csv"), producer: filepath.Join(work, "producer"), python: *python}
-	if err := b.setUp(ctx, *dagster); err != nil {
+	if err := b.build(ctx); err != nil {
+		return err
+	}
+	if *overhead {
+		return b.overhead(ctx, *runs)
+	}
+	if err := b.installPeers(ctx, *dagster); err != nil {
 		return err
 	}
 	if err := b.compare(ctx, *runs); err != nil {
@@ -66,8 +78,8 @@ type bench struct {
 	work, csv, producer, python string
 }
 
-// setUp writes the data, builds the producer and makes the peers' environment.
-func (b bench) setUp(ctx context.Context, dagster bool) error {
+// build writes the data and builds the producer.
+func (b bench) build(ctx context.Context) error {
 	data, err := sample.Superstore()
 	if err != nil {
 		return err
@@ -80,6 +92,11 @@ func (b bench) setUp(ctx context.Context, dagster bool) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the producer: %w\n%s", err, out)
 	}
+	return nil
+}
+
+// installPeers makes the peers' environment.
+func (b bench) installPeers(ctx context.Context, dagster bool) error {
 	packages := []string{"scikit-learn", "pandas", "matplotlib"}
 	if dagster {
 		packages = append(packages, "dagster")
@@ -102,11 +119,11 @@ func (b bench) compare(ctx context.Context, runs int) error {
 	var cold, warm, script []float64
 	for i := range runs {
 		store := filepath.Join(b.work, "store"+strconv.Itoa(i))
-		c, err := b.submit(ctx, store)
+		c, _, err := b.submit(ctx, store)
 		if err != nil {
 			return err
 		}
-		w, err := b.submit(ctx, store)
+		w, _, err := b.submit(ctx, store)
 		if err != nil {
 			return err
 		}
@@ -145,21 +162,19 @@ func (b bench) compareDagster(ctx context.Context) error {
 }
 
 // submit times one whole process and checks that it succeeded.
-func (b bench) submit(ctx context.Context, store string) (float64, error) {
+func (b bench) submit(ctx context.Context, store string) (seconds float64, d *summary.Document, err error) {
 	cmd := exec.CommandContext(ctx, b.producer, "submit", b.csv, "--json", "--store", store)
 	start := time.Now()
 	out, err := cmd.Output()
-	seconds := time.Since(start).Seconds()
+	seconds = time.Since(start).Seconds()
 	if err != nil {
-		return 0, fmt.Errorf("producer submit: %w\n%s", err, out)
+		return 0, nil, fmt.Errorf("producer submit: %w\n%s", err, out)
 	}
-	var doc struct {
-		Status string `json:"status"`
+	d = &summary.Document{}
+	if err := json.Unmarshal(out, d); err != nil || d.Status != pipeline.Succeeded {
+		return 0, nil, fmt.Errorf("producer submit ended as %q: %w", d.Status, err)
 	}
-	if err := json.Unmarshal(out, &doc); err != nil || doc.Status != "SUCCEEDED" {
-		return 0, fmt.Errorf("producer submit ended as %q: %w", doc.Status, err)
-	}
-	return seconds, nil
+	return seconds, d, nil
 }
 
 var cells = regexp.MustCompile(`cells ([0-9.]+)`)
