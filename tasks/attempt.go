@@ -162,7 +162,7 @@ func (w *Worker) claim(ctx context.Context, p *payload) error {
 	}
 	w.log.Debug("not claimed", "task", p.id(), "because", answer)
 	if answer == "done" { // whoever did it may have died before it handed out what follows
-		return w.drain(ctx, p.Run)
+		return w.drain(context.WithoutCancel(ctx), p.Run)
 	}
 	return nil
 }

@@ -6,8 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/pipeline"
@@ -94,6 +97,60 @@ func TestDamagedRecord(t *testing.T) {
 	}
 	if r, err := b.client.Record(ctx, id); !errors.Is(err, artifact.ErrCorrupt) {
 		t.Errorf("from the store: %+v, %v", r, err)
+	}
+}
+
+// cut is a connection that fails in the first ZRANGE, when it is told to.
+type cut struct {
+	reached, fail chan struct{}
+	once          sync.Once
+}
+
+func (c *cut) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *cut) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (c *cut) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) (err error) {
+		if cmd.Name() == "zrange" {
+			c.once.Do(func() {
+				close(c.reached)
+				<-c.fail
+				err = errors.New("the connection is cut")
+			})
+		}
+		if err != nil {
+			return err
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// While one drains the outbox of a run, another relies on it to look again, though the first look fails.
+func TestDrainLooksAgainAfterAFailure(t *testing.T) {
+	b := newBench(t, "")
+	ctx := context.Background()
+	id := b.submit(diamond())
+	outbox := keys{id}.name("outbox")
+	if err := b.conn.redis.ZAdd(ctx, outbox, redis.Z{Member: entry{"a", 1}.member()}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	c := &cut{reached: make(chan struct{}), fail: make(chan struct{})}
+	b.conn.redis.AddHook(c)
+	first := make(chan error, 1)
+	go func() { first <- b.client.drain(ctx, id) }()
+	<-c.reached
+	if err := b.client.drain(ctx, id); err != nil {
+		t.Error(err)
+	}
+	close(c.fail)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	if n, err := b.conn.redis.ZCard(ctx, outbox).Result(); err != nil || n != 0 {
+		t.Errorf("%d left in the outbox, %v", n, err)
 	}
 }
 

@@ -39,7 +39,7 @@ func (c *core) drain(ctx context.Context, run string) error {
 	}
 	for {
 		err := c.drainOnce(ctx, run)
-		if c.endDrain(run, err) {
+		if c.endDrain(run) {
 			return err
 		}
 	}
@@ -54,11 +54,11 @@ func (c *core) startDrain(run string) bool {
 	return !busy
 }
 
-// endDrain reports whether nobody asked to look again, or the drain failed, which the reconciler mends.
-func (c *core) endDrain(run string, err error) bool {
+// endDrain reports whether nobody asked to look again. Who asked relies on it, though this look may have failed.
+func (c *core) endDrain(run string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if again := c.drains[run]; again && err == nil {
+	if c.drains[run] {
 		c.drains[run] = false
 		return false
 	}

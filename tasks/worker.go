@@ -98,6 +98,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	background.Go(func() { every(own, reconcileEvery, w.reconcile) })
 	background.Go(func() { w.listen(own) })
 	background.Go(func() { w.checkRedis(own) })
+	background.Go(w.fingerprint)
 	server := asynq.NewServerFromRedisClient(w.redis, w.serverConfig())
 	if err := server.Start(asynq.HandlerFunc(w.process)); err != nil {
 		stop()
@@ -114,6 +115,14 @@ func (w *Worker) Run(ctx context.Context) error {
 	background.Wait()
 	w.leave(context.WithoutCancel(ctx))
 	return nil
+}
+
+// fingerprint has the code of all kinds scanned before their first stages ask for it, which would take each a few
+// milliseconds.
+func (w *Worker) fingerprint() {
+	for _, kind := range w.info.Kinds {
+		_, _ = w.registry.Fingerprint(kind) // a stage that asks again is told of the error
+	}
 }
 
 // leave takes the worker off the list of those alive.
