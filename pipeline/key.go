@@ -123,6 +123,15 @@ func missReason(now []artifact.Component, earlier []*artifact.ActionResult) stri
 	return text
 }
 
+// shown is a value for people: the escapes by which JSON keeps clear of HTML are the characters they stand for.
+func shown(value string) string {
+	var text string
+	if err := json.Unmarshal([]byte(value), &text); err != nil {
+		return value
+	}
+	return strconv.QuoteToGraphic(text)
+}
+
 // differences names the components that differ, shortest text that tells a reader what changed.
 func differences(old, now []artifact.Component) []string {
 	before := make(map[string]string, len(old))
@@ -136,7 +145,7 @@ func differences(old, now []artifact.Component) []string {
 		switch {
 		case ok && was == c.Value:
 		case len(was) <= 40 && len(c.Value) <= 40 && ok:
-			d = append(d, fmt.Sprintf("%s %s -> %s", c.Label, was, c.Value))
+			d = append(d, fmt.Sprintf("%s %s -> %s", c.Label, shown(was), shown(c.Value)))
 		case !ok:
 			d = append(d, c.Label+" is new")
 		default:

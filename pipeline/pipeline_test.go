@@ -165,7 +165,7 @@ func TestKey(t *testing.T) {
 		inputs []Input
 		reason string
 	}{
-		"parameter":       {params{"b", 1}, 1, []Input{{"in", x}, {"in", y}}, `params.text "a" -> "b"`},
+		"parameter":       {params{"b > 0 & \x1b", 1}, 1, []Input{{"in", x}, {"in", y}}, `params.text "a" -> "b > 0 & \x1b"`},
 		"seed":            {params{"a", 1}, 2, []Input{{"in", x}, {"in", y}}, "seed 1 -> 2"},
 		"input":           {params{"a", 1}, 1, []Input{{"in", x}, {"in", x}}, "input.in"}, // the reason depends on what ran before
 		"order of inputs": {params{"a", 1}, 1, []Input{{"in", y}, {"in", x}}, "input.in"},

@@ -27,6 +27,7 @@ func TestParseSpecErrors(t *testing.T) {
 		{"unknown field of a model", "models:\n  decision_tree:\n    depth: 3\n", 3, 5, `unknown field "depth"`, "producer init"},
 		{"field twice", "seed: 1\nseed: 2\n", 2, 1, `mapping key "seed" already defined`, ""},
 		{"negative seed", "seed: -1\n", 1, 7, "no whole number from 0", ""},
+		{"field in the wrong section", "trees: 5\n", 1, 1, `unknown field "trees"`, "explains every field"},
 		{"seed with a fraction", "seed: 1.5\n", 1, 7, "no whole number from 0", ""},
 		{"seed with an exponent", "seed: 1e3\n", 1, 7, "no whole number from 0", ""},
 		{"seed beyond 64 bits", "seed: 18446744073709551616\n", 1, 7, "no whole number from 0", ""},

@@ -27,7 +27,8 @@ func yamlFault(name string, err error) *pipeline.Error {
 	}
 	if field, ok := strings.CutPrefix(e.Message, "unknown field "); ok {
 		e.Hint = "`producer init` writes a file that explains every field"
-		if n := feature.Nearest(strings.Trim(field, `"`), fieldNames); n != "" {
+		field = strings.Trim(field, `"`)
+		if n := feature.Nearest(field, fieldNames); n != "" && n != field { // else it stands in the wrong section
 			e.Hint = fmt.Sprintf("did you mean %s?", n)
 		}
 	}

@@ -243,7 +243,7 @@ func environment(flags *pflag.FlagSet) error {
 }
 
 // wanted says what a flag of a type takes.
-var wanted = map[string]string{"uint64": "want a whole number that is not negative", "int": "want a whole number", "int64": "want a whole number",
+var wanted = map[string]string{"uint64": "want a whole number from 0 to 18446744073709551615", "int": "want a whole number", "int64": "want a whole number",
 	"float64": "want a number", "bool": "want true or false", "duration": "want a duration such as 20s"}
 
 // flagError is a complaint of the flag library in our words.

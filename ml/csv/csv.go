@@ -9,9 +9,10 @@
 //   - Encodings: UTF-8 with or without a byte order mark, UTF-16 with one, else Windows-1252.
 //   - Quotes as in RFC 4180, spaces around them aside; a quote inside an unquoted field, and one inside a quoted field
 //     that no delimiter follows, is text. Values lose surrounding white space. Blank lines are skipped.
-//   - Numbers: 1234.5, 1e-3, 1,234.5 and, where the delimiter or quotes allow it, the decimal comma 1.234,5. All numbers
-//     of a column may carry one and the same of % $ € £ ¥, which is left off: 45% is 45. Texts such as inf, and numbers
-//     beyond the range of float64, become missing values. A leading zero (007) makes a column text.
+//   - Numbers: 1234.5, 1e-3, 1,234.5 and, where the delimiter or quotes allow it, the decimal comma 1.234,5. Thousands may
+//     be grouped by spaces and apostrophes too: 1 234,5 and 1'234.5. All numbers of a column may carry one and the same of
+//     % $ € £ ¥, which is left off: 45% is 45. Texts such as inf, and numbers beyond the range of float64, become missing
+//     values. A leading zero (007) makes a column text.
 //   - Dates: 2016-11-08, 2016/11/08, 11/8/2016 or 8/11/2016 (also with . and -), each with an optional time of day, which
 //     is dropped. Which of month and day comes first is decided over the whole column; where both fit, it is the month,
 //     except with dots, where it is the day.

@@ -102,7 +102,7 @@ func (c *column) decideNumber(r *ColumnReport, f *format, commas bool) {
 	default:
 		r.Type, r.Evidence = frame.Integer.String(), "every value is a whole number"
 	}
-	if f != &c.plain && c.comma.out == c.thousands.out {
+	if f != &c.plain && c.hasComma && c.comma.out == c.thousands.out {
 		r.Evidence += map[bool]string{true: "; a comma is taken for the decimal mark", false: "; a comma is taken to group thousands"}[commas]
 	}
 }

@@ -1,6 +1,7 @@
 package csv
 
 import (
+	"bytes"
 	"math"
 
 	"github.com/hashline/hashline/ml/frame"
@@ -22,6 +23,7 @@ type column struct {
 
 	plain, thousands, comma format
 	affix                   string // of numbers: what all of them begin or end with
+	hasComma                bool   // some number has one
 	mdy, dmy, iso           format
 	boolean                 format
 	booleans                int // families seen
@@ -166,6 +168,9 @@ func (c *column) observeNumber(b []byte, line int, scratch []byte) {
 			c.increases = c.increases && whole && (c.observed == 0 || v == c.last+1)
 			c.last = v
 		}
+	}
+	if c.plain.out && !c.hasComma {
+		c.hasComma = bytes.IndexByte(b, ',') >= 0
 	}
 }
 

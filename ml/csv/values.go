@@ -6,13 +6,14 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Formats of numbers.
 const (
 	plainNumbers     = "plain"     // 1234.5
-	thousandsNumbers = "thousands" // 1,234.5
-	commaNumbers     = "comma"     // 1.234,5
+	thousandsNumbers = "thousands" // 1,234.5 or 1 234.5 or 1'234.5
+	commaNumbers     = "comma"     // 1.234,5 or 1 234,5
 )
 
 // scratchBytes is room for rewriting a number.
@@ -62,7 +63,7 @@ func cutAffix(b, scratch []byte) (bare []byte, affix string) {
 	}
 	for _, a := range affixes {
 		if rest, ok := bytes.CutSuffix(b, []byte(a)); ok {
-			return bytes.TrimRight(rest, " "), a
+			return bytes.TrimRight(rest, spaces), a
 		}
 		sign := 0
 		if b[0] == '-' || b[0] == '+' {
@@ -70,7 +71,7 @@ func cutAffix(b, scratch []byte) (bare []byte, affix string) {
 		}
 		if rest, ok := bytes.CutPrefix(b[sign:], []byte(a)); ok {
 			bare = append(scratch[:0], b[:sign]...)
-			return append(bare, bytes.TrimLeft(rest, " ")...), a
+			return append(bare, bytes.TrimLeft(rest, spaces)...), a
 		}
 	}
 	return b, ""
@@ -150,24 +151,21 @@ func infinity(b []byte, i int) (float64, bool, bool) {
 	return 0, false, false
 }
 
-// ungroup removes group separators, which must split off three digits each, and makes the decimal mark a point.
+// ungroup removes group separators, which must be alike and split off three digits each, and makes the decimal mark a
+// point. Numbers may be grouped by spaces and apostrophes too.
 func ungroup(b []byte, group, mark byte, scratch []byte) ([]byte, bool) {
 	out := scratch[:0]
-	sinceGroup, grouped, fraction := 0, false, false
-	for i, c := range b {
-		switch {
-		case c == group:
-			if fraction || (grouped && sinceGroup != 3) || (!grouped && (sinceGroup == 0 || sinceGroup > 3)) {
-				return nil, false
-			}
-			grouped, sinceGroup = true, 0
+	sinceGroup, fraction := 0, false
+	var grouped byte // the separator seen, or 0
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
 		case c == mark:
-			if fraction || (grouped && sinceGroup != 3) {
+			if fraction || (grouped != 0 && sinceGroup != 3) {
 				return nil, false
 			}
 			fraction = true
 			out = append(out, '.')
-		case c >= '0' && c <= '9':
+		case c-'0' < 10:
 			if !fraction {
 				sinceGroup++
 			}
@@ -175,11 +173,33 @@ func ungroup(b []byte, group, mark byte, scratch []byte) ([]byte, bool) {
 		case (c == '-' || c == '+') && i == 0:
 			out = append(out, c)
 		default:
-			return nil, false
+			separator, width := separatorAt(b[i:], group)
+			if width == 0 || fraction || (grouped != 0 && (grouped != separator || sinceGroup != 3)) || sinceGroup == 0 || sinceGroup > 3 {
+				return nil, false
+			}
+			grouped, sinceGroup = separator, 0
+			i += width - 1
 		}
 	}
-	if grouped && !fraction && sinceGroup != 3 {
+	if grouped != 0 && !fraction && sinceGroup != 3 {
 		return nil, false
 	}
 	return out, true
+}
+
+// spaces are the blank, the no-break space, its narrow form and the thin space.
+const spaces = " \u00a0\u202f\u2009"
+
+// separatorAt returns the separator of groups that b begins with, and its bytes; none is 0 bytes. Spaces are alike, and so
+// are apostrophes.
+func separatorAt(b []byte, group byte) (separator byte, width int) {
+	switch r, n := utf8.DecodeRune(b); {
+	case r == rune(group):
+		return group, n
+	case strings.ContainsRune(spaces, r):
+		return ' ', n
+	case r == '\'' || r == '’':
+		return '\'', n
+	}
+	return 0, 0
 }
