@@ -60,7 +60,7 @@ func data(ctx context.Context, store *artifact.Store, a, b *side) (*Data, error)
 	if err != nil || left == nil || right == nil {
 		return d, err
 	}
-	Tables(d, left, right)
+	tables(d, left, right)
 	return d, nil
 }
 
@@ -82,9 +82,9 @@ func table(ctx context.Context, store *artifact.Store, s *side) (*frame.Frame, e
 	return parquet.Read(blob, blob.Size())
 }
 
-// Tables compares two tables. Rows are matched by a column that tells them apart in both, else by content, and what is
+// tables compares two tables. Rows are matched by a column that tells them apart in both, else by content, and what is
 // left by position: by the matched rows that it lies between.
-func Tables(d *Data, a, b *frame.Frame) {
+func tables(d *Data, a, b *frame.Frame) {
 	d.RowsA, d.RowsB = a.Rows, b.Rows
 	var left, right []*frame.Column
 	for _, c := range a.Columns {
@@ -113,8 +113,8 @@ func Tables(d *Data, a, b *frame.Frame) {
 	m.tell()
 }
 
-// Cell is the text of a value; a missing one is empty.
-func Cell(c *frame.Column, i int) string {
+// cell is the text of a value; a missing one is empty.
+func cell(c *frame.Column, i int) string {
 	switch {
 	case c.Missing(i):
 		return ""

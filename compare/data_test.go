@@ -94,7 +94,7 @@ func TestTables(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := &Data{}
-			Tables(d, read(t, text(numbered(60), c.id)), read(t, text(c.b, c.id)))
+			tables(d, read(t, text(numbered(60), c.id)), read(t, text(c.b, c.id)))
 			if got := told(d); !slices.Equal(got, c.want) {
 				t.Errorf("got  %q\nwant %q", got, c.want)
 			}
@@ -116,7 +116,7 @@ func TestTablesOfOtherColumns(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := &Data{}
-			Tables(d, read(t, c.a), read(t, c.b))
+			tables(d, read(t, c.a), read(t, c.b))
 			if got := told(d); !slices.Equal(got, c.want) {
 				t.Errorf("got  %q\nwant %q", got, c.want)
 			}
@@ -156,8 +156,8 @@ func TestTablesAddUp(t *testing.T) {
 		}
 		a, b := read(t, text(numbered(30), n%2 == 0)), read(t, text(rows, n%2 == 0))
 		there, back := &Data{}, &Data{}
-		Tables(there, a, b)
-		Tables(back, b, a)
+		tables(there, a, b)
+		tables(back, b, a)
 		if got, want := there.RowsA-there.Removed, there.RowsB-there.Added; got != want || there.Added < 0 || there.Changed > got {
 			t.Errorf("table %d: %d rows of a and %d of b are matched, %d changed", n, got, want, there.Changed)
 		}

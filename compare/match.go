@@ -35,7 +35,7 @@ func (m *matcher) match() {
 	}
 	m.MatchedBy = "column " + m.a[m.key].Name
 	for j := range m.rowsB {
-		if i, ok := shared[Cell(m.b[m.key], j)]; ok {
+		if i, ok := shared[cell(m.b[m.key], j)]; ok {
 			m.pair(i, j)
 		}
 	}
@@ -87,7 +87,7 @@ func distinct(c *frame.Column) map[string]int {
 		if c.Missing(i) {
 			return nil
 		}
-		text := Cell(c, i)
+		text := cell(c, i)
 		if _, ok := rows[text]; ok {
 			return nil
 		}
@@ -229,7 +229,7 @@ func (m *matcher) common(i, j int) int {
 
 // same reports whether two values are the same, though one column may be of numbers and the other of text.
 func same(a *frame.Column, i int, b *frame.Column, j int) bool {
-	va, vb := Cell(a, i), Cell(b, j)
+	va, vb := cell(a, i), cell(b, j)
 	if va == vb {
 		return true
 	}
@@ -263,7 +263,7 @@ func (m *matcher) keyOf(columns []*frame.Column, i int) string {
 	if m.key < 0 {
 		return ""
 	}
-	return Cell(columns[m.key], i)
+	return cell(columns[m.key], i)
 }
 
 func (m *matcher) row(change string, columns []*frame.Column, i int) {
@@ -280,7 +280,7 @@ func (m *matcher) changed(i, j int) {
 		}
 		differs = true
 		if len(m.Cells) < maxRows {
-			m.Cells = append(m.Cells, CellChange{i + 1, j + 1, m.keyOf(m.a, i), m.a[c].Name, Cell(m.a[c], i), Cell(m.b[c], j)})
+			m.Cells = append(m.Cells, CellChange{i + 1, j + 1, m.keyOf(m.a, i), m.a[c].Name, cell(m.a[c], i), cell(m.b[c], j)})
 		}
 	}
 	if differs {

@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"runtime/debug"
@@ -113,12 +114,7 @@ func (c *Code) closure(pkg string) ([]string, error) {
 			}
 		}
 	}
-	names := make([]string, 0, len(seen))
-	for p := range seen {
-		names = append(names, p)
-	}
-	slices.Sort(names)
-	return names, nil
+	return slices.Sorted(maps.Keys(seen)), nil
 }
 
 // load scans a package once.
@@ -202,12 +198,7 @@ func writeVersions(h io.Writer, modules map[string]bool) error {
 		return nil
 	}
 	versions := linked()
-	names := make([]string, 0, len(modules))
-	for m := range modules {
-		names = append(names, m)
-	}
-	slices.Sort(names)
-	for _, m := range names {
+	for _, m := range slices.Sorted(maps.Keys(modules)) {
 		v, ok := versions[m]
 		if !ok {
 			return errNoVersions

@@ -5,8 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
-	"sort"
+	"slices"
 	"sync"
 )
 
@@ -155,12 +156,7 @@ func (r *Registry) Kind(name string) (Kind, bool) {
 
 // Names returns the registered kinds' names, sorted.
 func (r *Registry) Names() []string {
-	names := make([]string, 0, len(r.kinds))
-	for n := range r.kinds {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	return names
+	return slices.Sorted(maps.Keys(r.kinds))
 }
 
 // Fingerprint returns the code fingerprint of a kind.

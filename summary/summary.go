@@ -217,16 +217,16 @@ func (d *Document) stage(s *pipeline.StageRecord) {
 	}
 	d.Stages = append(d.Stages, out)
 	d.Counts.Stages++
-	switch {
-	case s.Status == pipeline.Failed:
+	switch s.Status {
+	case pipeline.Failed:
 		d.Counts.Failed++
-	case s.Status == pipeline.Skipped:
+	case pipeline.Skipped:
 		d.Counts.Skipped++
 	}
 	switch s.Cache {
-	case "hit":
+	case pipeline.CacheHit:
 		d.Counts.Cached++
-	case "miss", "off":
+	case pipeline.CacheMiss, pipeline.CacheOff:
 		d.Counts.Computed++
 	}
 }

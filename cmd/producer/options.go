@@ -88,11 +88,7 @@ func (s *submission) base(columns []string) (*stages.Spec, string, error) {
 		spec, err := stages.ForColumns(columns, s.target)
 		return spec, "default", err
 	}
-	b, err := os.ReadFile(s.file)
-	if err != nil {
-		return nil, "", badFile(s.file, "the pipeline file cannot be read: %v", errors.Unwrap(err)).WithHint("`producer init` writes one")
-	}
-	spec, err := stages.ParseSpec(s.file, b)
+	spec, err := s.readFile()
 	if err != nil {
 		return nil, "", err
 	}
@@ -101,6 +97,15 @@ func (s *submission) base(columns []string) (*stages.Spec, string, error) {
 		return spec, "default", nil
 	}
 	return spec, "file", nil
+}
+
+// readFile reads the pipeline file.
+func (o *pipelineOptions) readFile() (*stages.Spec, error) {
+	b, err := os.ReadFile(o.file)
+	if err != nil {
+		return nil, badFile(o.file, "the pipeline file cannot be read: %v", errors.Unwrap(err)).WithHint("`producer init` writes one")
+	}
+	return stages.ParseSpec(o.file, b)
 }
 
 func (o *pipelineOptions) columnTypes() (map[string]frame.Type, error) {
@@ -121,21 +126,15 @@ func (o *pipelineOptions) columnTypes() (map[string]frame.Type, error) {
 
 // apply lets the flags change the pipeline.
 func (o *pipelineOptions) apply(spec *stages.Spec) (*stages.Spec, error) {
-	var err error
 	switch {
 	case o.changed("target") && o.target == "":
 		return nil, usage("--target is empty").WithHint("want a column, or a comparison such as \"Profit > 0\"")
 	case o.changed("models") && len(o.models) == 0:
 		return nil, usage("--models is empty").WithHint("the models are %s", strings.Join(spec.ModelNames(), ", "))
 	}
-	for _, kv := range o.set {
-		k, v, ok := strings.Cut(kv, "=")
-		if !ok || k == "" {
-			return nil, usage("--set %.60q is no KEY=VALUE", kv)
-		}
-		if spec, err = spec.Set(k, v); err != nil {
-			return nil, err
-		}
+	spec, err := o.applySet(spec)
+	if err != nil {
+		return nil, err
 	}
 	if len(o.models) > 0 {
 		if err := spec.KeepModels(o.models); err != nil {
@@ -153,18 +152,8 @@ func (o *pipelineOptions) apply(spec *stages.Spec) (*stages.Spec, error) {
 			return nil, err
 		}
 	}
-	spec.Features.Include = append(spec.Features.Include, o.include...)
-	spec.Features.Exclude = append(spec.Features.Exclude, o.exclude...)
-	spec.Missing = append(spec.Missing, o.missing...)
-	for _, t := range o.types {
-		at := strings.LastIndex(t, "=")
-		if spec.Types == nil {
-			spec.Types = map[string]string{}
-		}
-		spec.Types[t[:at]] = t[at+1:]
-	}
-	if len(spec.Features.Columns) > 0 {
-		spec.Features.Columns = slices.DeleteFunc(spec.Features.Columns, func(c string) bool { return slices.Contains(o.exclude, c) })
+	if err := o.applyColumns(spec); err != nil {
+		return nil, err
 	}
 	if err := spec.Check(); err != nil {
 		e := pipeline.AsError(err)
@@ -172,6 +161,41 @@ func (o *pipelineOptions) apply(spec *stages.Spec) (*stages.Spec, error) {
 		return nil, e
 	}
 	return spec, nil
+}
+
+// applySet sets single fields.
+func (o *pipelineOptions) applySet(spec *stages.Spec) (_ *stages.Spec, err error) {
+	for _, kv := range o.set {
+		k, v, ok := strings.Cut(kv, "=")
+		if !ok || k == "" {
+			return nil, usage("--set %.60q is no KEY=VALUE", kv)
+		}
+		if spec, err = spec.Set(k, v); err != nil {
+			return nil, err
+		}
+	}
+	return spec, nil
+}
+
+// applyColumns adds what the flags say of columns.
+func (o *pipelineOptions) applyColumns(spec *stages.Spec) error {
+	types, err := o.columnTypes()
+	if err != nil {
+		return err
+	}
+	for column, t := range types {
+		if spec.Types == nil {
+			spec.Types = map[string]string{}
+		}
+		spec.Types[column] = t.String()
+	}
+	spec.Features.Include = append(spec.Features.Include, o.include...)
+	spec.Features.Exclude = append(spec.Features.Exclude, o.exclude...)
+	spec.Missing = append(spec.Missing, o.missing...)
+	if len(spec.Features.Columns) > 0 {
+		spec.Features.Columns = slices.DeleteFunc(spec.Features.Columns, func(c string) bool { return slices.Contains(o.exclude, c) })
+	}
+	return nil
 }
 
 // parseSplit reads METHOD or METHOD:COLUMN.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -35,18 +36,14 @@ func (a *app) graphCommand() *cobra.Command {
 		Use: "graph", Short: "Draw the plan that a pipeline makes, as text or DOT", Args: cobra.NoArgs,
 		Example: "  producer graph --models random_forest\n  producer graph --format dot | dot -Tsvg > plan.svg",
 		RunE: func(*cobra.Command, []string) error {
+			var err error
 			spec := stages.Default()
 			if o.file != "" {
-				b, err := os.ReadFile(o.file)
-				if err != nil {
-					return badFile(o.file, "the pipeline file cannot be read: %v", errors.Unwrap(err))
-				}
-				if spec, err = stages.ParseSpec(o.file, b); err != nil {
+				if spec, err = o.readFile(); err != nil {
 					return err
 				}
 			}
-			spec, err := o.apply(spec)
-			if err != nil {
+			if spec, err = o.apply(spec); err != nil {
 				return err
 			}
 			if spec.Target == "" {
@@ -281,12 +278,7 @@ func (a *app) versionCommand() *cobra.Command {
 			}
 			t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 			for _, m := range []map[string]string{v, code} {
-				names := make([]string, 0, len(m))
-				for n := range m {
-					names = append(names, n)
-				}
-				slices.Sort(names)
-				for _, n := range names {
+				for _, n := range slices.Sorted(maps.Keys(m)) {
 					fmt.Fprintf(t, "%s\t%s\n", n, m[n])
 				}
 			}
