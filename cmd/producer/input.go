@@ -66,7 +66,7 @@ func (a *app) openSource(ctx context.Context, path string) (*source, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, badFile(path, "there is no such file").WithHint("check the path; `producer submit` without a file runs the Superstore data")
+		return nil, badFile(path, "there is no such file").WithHint("check the path")
 	case err != nil:
 		return nil, badFile(path, "the file cannot be read: %v", errors.Unwrap(err))
 	case info.IsDir():

@@ -101,7 +101,7 @@ func Choose(columns []*frame.Column, without string, c Choice) (*Recipe, []Decis
 		}
 	}
 	if len(h.recipe.Features) == 0 {
-		return nil, nil, &csv.InputError{Message: "no column can be a feature", Hint: "include one with --include, or give its type with --type"}
+		return nil, nil, h.noFeature()
 	}
 	h.recipe.Schema = RecipeSchema
 	for _, col := range columns {
@@ -113,6 +113,19 @@ func Choose(columns []*frame.Column, without string, c Choice) (*Recipe, []Decis
 		return nil, nil, &csv.InputError{Message: err.Error(), Hint: "check the features of the pipeline file"}
 	}
 	return &h.recipe, h.decisions, nil
+}
+
+// noFeature says why there is none, of the first columns.
+func (h *chooser) noFeature() error {
+	const most = 3
+	message := "no column can be a feature"
+	for i, d := range h.decisions[:min(most, len(h.decisions))] {
+		message += fmt.Sprintf("%s %s is of type %s: %s", []string{":", ";"}[min(i, 1)], csv.Quote(d.Column), d.Type, d.Reason)
+	}
+	if more := len(h.decisions) - most; more > 0 {
+		message += fmt.Sprintf("; and %d more", more)
+	}
+	return &csv.InputError{Message: message, Hint: "include one with --include, or give its type with --type"}
 }
 
 // checkNames refuses names that the table does not have, and the target's own column.

@@ -148,7 +148,7 @@ func TestChooseErrors(t *testing.T) {
 		{"days between numbers", Choice{DaysBetween: []Between{{"", "int", "float"}}}, "which is of type integer", "pipeline file"},
 		{"ratio of dates", Choice{Ratios: []Ratio{{"", "ordered", "int"}}}, "which is of type date", "pipeline file"},
 		{"unknown part", Choice{Dates: []Parts{{"ordered", []string{"hour"}}}}, `a date has no part "hour"`, "weekday"},
-		{"nothing left", Choice{Columns: []string{"int"}, Exclude: []string{"int"}}, "no column can be a feature", "--include"},
+		{"nothing left", Choice{Columns: []string{"int"}, Exclude: []string{"int"}}, `no column can be a feature: "int" is of type integer: it was excluded; "float" is of type float: the pipeline's`, "--include"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

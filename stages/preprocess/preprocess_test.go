@@ -334,7 +334,7 @@ func TestBadInput(t *testing.T) {
 		{"target in a ratio", small, preprocess.Params{Target: "x > 2", Features: feature.Choice{Ratios: []feature.Ratio{{Numerator: "y", Denominator: "x"}}}}, `the target's own column "x" cannot be a feature`, "leave it out"},
 		{"no such split column", small, preprocess.Params{Target: "g", Split: "z"}, `there is no column "z" to split by`, "names are exact"},
 		{"no such feature", small, preprocess.Params{Target: "g", Features: feature.Choice{Columns: []string{"notes"}}}, `there is no column "notes"`, `did you mean "note"?`},
-		{"nothing left", small, preprocess.Params{Target: "g", Features: feature.Choice{Exclude: []string{"when", "due", "x", "y"}}}, "no column can be a feature", "include one"},
+		{"nothing left", small, preprocess.Params{Target: "g", Features: feature.Choice{Exclude: []string{"when", "due", "x", "y"}}}, `"when" is of type date: it was excluded; "due" is of type date: it was excluded; and 3 more`, "include one"},
 		{"ratio of texts", small, preprocess.Params{Target: "g", Features: feature.Choice{Ratios: []feature.Ratio{{Numerator: "x", Denominator: "note"}}}}, "", "check the features"},
 		{"unknown part", small, preprocess.Params{Target: "g", Features: feature.Choice{Dates: []feature.Parts{{Column: "when", Parts: []string{"minute"}}}}}, `a date has no part "minute"`, "want some of"},
 	}
