@@ -62,7 +62,7 @@ func (s *submission) spec(src *source) (*stages.Spec, *csv.Report, error) {
 	}
 	for _, kv := range s.set { // the same as the flag, unless that is given too
 		if text, ok := strings.CutPrefix(kv, "target="); ok && !s.changed("target") {
-			s.target = strings.Trim(text, `"'`)
+			s.target = unquoted(text)
 		}
 	}
 	spec, chosen, err := s.base(names)
@@ -80,6 +80,14 @@ func (s *submission) spec(src *source) (*stages.Spec, *csv.Report, error) {
 	}
 	s.document.Target = summary.Target{Expression: spec.Target, ChosenBy: summary.Text(chosen), Classes: []string{}}
 	return spec, report, s.checkColumns(spec, src.name, names)
+}
+
+// unquoted takes off the quotes around a text of YAML.
+func unquoted(s string) string {
+	if n := len(s); n >= 2 && (s[0] == '"' || s[0] == '\'') && s[n-1] == s[0] {
+		return s[1 : n-1]
+	}
+	return s
 }
 
 // base is the pipeline before the flags, and who chose its target.
