@@ -149,7 +149,7 @@ func (c *column) observeNumber(b []byte, line int, scratch []byte) {
 	if c.observed == 0 {
 		c.affix = affix
 	}
-	fits := affix == c.affix
+	fits, known := affix == c.affix, false
 	for _, f := range [...]struct {
 		format *format
 		name   string
@@ -164,7 +164,8 @@ func (c *column) observeNumber(b []byte, line int, scratch []byte) {
 		}
 		f.format.fraction = f.format.fraction || !whole
 		c.big = c.big || (whole && math.Abs(v) >= 1<<53)
-		if f.name == plainNumbers {
+		if !known { // by the first format that is left
+			known = true
 			c.increases = c.increases && whole && (c.observed == 0 || v == c.last+1)
 			c.last = v
 		}

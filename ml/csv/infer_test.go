@@ -36,6 +36,19 @@ func lettered(n int) []string {
 	return all
 }
 
+// grouped are n whole numbers in steps, with a comma between thousands.
+func grouped(from, n, step int) []string {
+	list := make([]string, n)
+	for i := range list {
+		v := from + i*step
+		list[i] = fmt.Sprint(v)
+		if v >= 1000 {
+			list[i] = fmt.Sprintf("%d,%03d", v/1000, v%1000)
+		}
+	}
+	return list
+}
+
 func TestInference(t *testing.T) {
 	prose := numbered(60, "the customer called %d times to say that the parcel did not arrive on time")
 	tests := []struct {
@@ -108,6 +121,8 @@ func TestInference(t *testing.T) {
 		{"prose", "c", prose, "text", "it is prose", ""},
 		{"different texts", "c", numbered(60, "Jane Doe the %dth"), "text", "60 different texts", ""},
 		{"row number", "anything", numbered(25, "%d"), "identifier", "it numbers the rows", ""},
+		{"row number with groups", "anything", grouped(990, 40, 1), "identifier", "it numbers the rows", ""},
+		{"different numbers with groups", "anything", grouped(1990, 40, 37), "integer", "every value is a whole number", "1990"},
 		{"few consecutive numbers", "anything", numbered(10, "%d"), "integer", "", ""},
 		{"unique numbers with a name", "Order ID", strings.Fields(strings.Join(numbered(25, "7%d3"), " ")), "identifier", `its name says "id"`, ""},
 		{"repeated numbers with a name", "Postal Code", repeated(300, numbered(60, "1%d")...), "identifier", `its own name says "code"`, ""},

@@ -140,7 +140,7 @@ func enoughRows(c *pipeline.Call, d *dataset.Dataset) error {
 		}
 	}
 	if usable < 2 {
-		return pipeline.BadInput("the target %s has %d classes with two rows or more; learning needs two", csv.Quote(d.Expression), usable).
+		return pipeline.BadInput("the target %s has %s with two rows or more; learning needs two", csv.Quote(d.Expression), []string{"no class", "one class"}[usable]).
 			WithHint("choose another target or threshold")
 	}
 	return nil
