@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/ml/eda"
 	"github.com/hashline/hashline/ml/feature"
 	"github.com/hashline/hashline/pipeline"
@@ -296,5 +297,5 @@ func shellQuote(s string) string {
 	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
 		return s
 	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	return csv.ShellQuote(s)
 }

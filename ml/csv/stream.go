@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -42,10 +41,14 @@ func NewBatches(r io.Reader, known []ColumnReport, o Options, rows int) (*Batche
 	if o.Encoding == utf8Name && ascii(head) {
 		o.Encoding = lateName
 	}
+	byName := make(map[string]*ColumnReport, len(known))
+	for i := range known {
+		byName[known[i].Name] = &known[i]
+	}
 	b := &Batches{rows: rows, names: map[string]bool{}, converters: &converters{o: &o, reports: report.Columns, missing: newMissingTexts(o.Missing)}}
 	for i := range report.Columns {
 		b.names[columns[i].name] = true
-		adapt(&report.Columns[i], &columns[i], known)
+		adapt(&report.Columns[i], &columns[i], byName[columns[i].name])
 		if err := b.converters.add(i); err != nil {
 			return nil, err
 		}
@@ -66,15 +69,13 @@ func ascii(b []byte) bool {
 	return true
 }
 
-// adapt gives a column of the file at hand the type that is known for it, and the known formats where its own values
-// leave them open.
-func adapt(r *ColumnReport, c *column, known []ColumnReport) {
-	i := slices.IndexFunc(known, func(k ColumnReport) bool { return k.Name == r.Name })
-	if i < 0 {
+// adapt gives a column of the file at hand the type that is known for it, if it is, and the known formats where its own
+// values leave them open.
+func adapt(r *ColumnReport, c *column, k *ColumnReport) {
+	if k == nil {
 		r.Type = frame.Text.String()
 		return
 	}
-	k := &known[i]
 	kind, affix := splitFormat(k.Numbers)
 	if c.values > 0 {
 		affix = c.affix

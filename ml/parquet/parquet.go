@@ -100,6 +100,13 @@ type fileWriter struct {
 	w    io.Writer
 	size int64
 	err  error
+
+	// Columns are written one after the other, and all use the same memory.
+	page    []byte  // the page being made
+	present []int32 // of the page's rows: 1 where there is a value
+	codes   []int32 // the page's values, where they are codes
+	local   []int32 // level -> code in the dictionary of the chunk, noCode when it has none
+	entries []int32 // code in the dictionary of the chunk -> level
 }
 
 func (fw *fileWriter) write(b []byte) {
@@ -133,31 +140,21 @@ func (fw *fileWriter) finish(meta *format.FileMetaData) error {
 
 // columnWriter writes the chunks of one column.
 type columnWriter struct {
-	file     *fileWriter
+	*fileWriter
 	column   *frame.Column
 	physical format.Type
 	optional bool // some value is missing; else the column is required
-
-	page    []byte  // the page being made
-	present []int32 // of the page's rows: 1 where there is a value
-	codes   []int32 // the page's values, where they are codes
-	local   []int32 // level -> code in the row group's dictionary, noCode when it has none
-	entries []int32 // code in the row group's dictionary -> level
 }
 
 const noCode = -1
 
 func newColumnWriter(fw *fileWriter, c *frame.Column) *columnWriter {
-	w := &columnWriter{file: fw, column: c, physical: physicalType(c)}
+	w := &columnWriter{fileWriter: fw, column: c, physical: physicalType(c)}
 	for i := range c.Len() {
 		if c.Missing(i) {
 			w.optional = true
 			break
 		}
-	}
-	w.local = make([]int32, len(c.Levels))
-	for i := range w.local {
-		w.local[i] = noCode
 	}
 	return w
 }
@@ -209,7 +206,7 @@ func (w *columnWriter) chunk(from, to int) (format.ColumnChunk, error) {
 		Type: w.physical, Codec: format.Uncompressed, PathInSchema: []string{w.column.Name},
 		NumValues: int64(to - from), Encoding: []format.Encoding{format.Plain, format.RLE},
 	}
-	start := w.file.size
+	start := w.size
 	if w.column.Type.Textual() {
 		meta.Encoding = []format.Encoding{format.Plain, format.RLE, format.RLEDictionary}
 		meta.DictionaryPageOffset = start
@@ -217,7 +214,7 @@ func (w *columnWriter) chunk(from, to int) (format.ColumnChunk, error) {
 			return format.ColumnChunk{}, err
 		}
 	}
-	meta.DataPageOffset = w.file.size
+	meta.DataPageOffset = w.size
 	for ; from < to; from += pageRows {
 		missing, err := w.data(from, min(from+pageRows, to))
 		if err != nil {
@@ -226,7 +223,7 @@ func (w *columnWriter) chunk(from, to int) (format.ColumnChunk, error) {
 		meta.Statistics.NullCount += int64(missing)
 	}
 	w.forget()
-	meta.TotalUncompressedSize = w.file.size - start
+	meta.TotalUncompressedSize = w.size - start
 	meta.TotalCompressedSize = meta.TotalUncompressedSize
 	return format.ColumnChunk{FileOffset: start, MetaData: meta}, nil
 }
@@ -234,6 +231,9 @@ func (w *columnWriter) chunk(from, to int) (format.ColumnChunk, error) {
 // dictionary writes the texts that the rows use, in the order of their first use.
 func (w *columnWriter) dictionary(from, to int) error {
 	w.page = w.page[:0]
+	for len(w.local) < len(w.column.Levels) {
+		w.local = append(w.local, noCode)
+	}
 	for _, level := range w.column.Codes[from:to] {
 		if level < 0 || w.local[level] != noCode {
 			continue
@@ -340,7 +340,7 @@ func (w *columnWriter) flush(h format.PageHeader) error {
 		return fmt.Errorf("a page of %d bytes; at most 2 GB of distinct text fit into %d rows", len(w.page), rowGroup)
 	}
 	h.UncompressedPageSize, h.CompressedPageSize = int32(len(w.page)), int32(len(w.page))
-	w.file.marshal(&h)
-	w.file.write(w.page)
-	return w.file.err
+	w.marshal(&h)
+	w.write(w.page)
+	return w.err
 }
