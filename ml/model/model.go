@@ -25,7 +25,6 @@ type Model struct {
 	Recipe  json.RawMessage   `json:"recipe"` // how raw columns become features; see package feature
 	Tree    *tree.Ensemble    `json:"tree,omitempty"`
 	Linear  *linear.Model     `json:"linear,omitempty"`
-	Options map[string]string `json:"options,omitempty"` // of the fit, for the reader
 	Columns []string          `json:"features"`          // names in the estimator's order
 }
 

@@ -36,15 +36,6 @@ func (f *Float) UnmarshalJSON(b []byte) error {
 // Defined reports whether the value is a finite number.
 func (f Float) Defined() bool { return !math.IsNaN(float64(f)) && !math.IsInf(float64(f), 0) }
 
-// Floats converts a slice.
-func Floats(v []float64) []Float {
-	f := make([]Float, len(v))
-	for i, x := range v {
-		f[i] = Float(x)
-	}
-	return f
-}
-
 // lanes is the number of partial sums. It is a constant of the format of results: another number, other bits.
 const lanes = 64
 

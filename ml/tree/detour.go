@@ -67,7 +67,7 @@ func (b *blockPermuter) run() {
 	for i := range all {
 		all[i] = int32(i)
 	}
-	block := &Matrix{rows: b.n, width: b.x.width, codes: b.x.codes[b.from*b.x.width : (b.from+b.n)*b.x.width]}
+	block := &matrix{rows: b.n, width: b.x.width, codes: b.x.codes[b.from*b.x.width : (b.from+b.n)*b.x.width]}
 	base := b.base[b.from*(b.m.classes-1) : (b.from+b.n)*(b.m.classes-1)]
 	for _, root := range b.m.roots {
 		b.m.walkTree(b.nodes, root, block, base, b.leaves)

@@ -29,8 +29,8 @@ type node struct {
 	left    int32 // index of the left child, the right one follows; 0 for a leaf
 	feature int32
 	cut     uint16
-	toLeft  bool // missing values go left
-	counts  []uint32
+	toLeft  bool     // missing values go left
+	counts  []uint32 // of a leaf by class
 }
 
 // weightMask leaves the weight of a packed row, or of a packed sum of two classes.
@@ -48,7 +48,7 @@ type grower[T uint8 | uint16] struct {
 	order   []int32
 	nodes   []node
 	cells   [][]T    // scratch for the block copies
-	arena   []uint32 // the class counts of all nodes
+	arena   []uint32 // the class counts of the leaves
 }
 
 // split is the best cut of one node.
@@ -103,6 +103,7 @@ func (g *grower[T]) grow() {
 
 // node splits the node of rows [from, to), or leaves it a leaf.
 func (g *grower[T]) node(at, from, to, depth int, columns [][]T, copied bool) {
+	before := len(g.arena)
 	n := newTally(g.count(from, to))
 	g.nodes[at].counts = n.counts
 	o := &g.opts
@@ -120,8 +121,8 @@ func (g *grower[T]) node(at, from, to, depth int, columns [][]T, copied bool) {
 	mid := g.partition(from, to, columns[s.feature], s)
 	left := len(g.nodes)
 	g.nodes = append(g.nodes, node{}, node{})
-	inner := &g.nodes[at]
-	inner.left, inner.feature, inner.cut, inner.toLeft = int32(left), int32(s.feature), uint16(s.cut), s.toLeft
+	g.nodes[at] = node{left: int32(left), feature: int32(s.feature), cut: uint16(s.cut), toLeft: s.toLeft}
+	g.arena = g.arena[:before] // only leaves keep their counts: of many classes they are most of a tree
 	g.node(left, from, mid, depth+1, columns, copied)
 	g.node(left+1, mid, to, depth+1, columns, copied)
 }

@@ -53,7 +53,7 @@ func (m *Ensemble) predictPermuted(columns []*frame.Column, permutations [][]int
 
 type permuter struct {
 	m            *Ensemble
-	x            *Matrix
+	x            *matrix
 	nodes        []walker
 	used         []bool // features that some node asks for
 	permutations [][]int32

@@ -18,8 +18,8 @@ type walker struct {
 	column uint16
 }
 
-// Matrix holds rows as codes, two for each feature, ready to be walked. See Encode.
-type Matrix struct {
+// matrix holds rows as codes, two for each feature, ready to be walked; what the two are, Ensemble says.
+type matrix struct {
 	rows  int
 	width int
 	codes []uint16 // row-major
@@ -75,9 +75,9 @@ func (m *Ensemble) walkers() []walker {
 	return nodes
 }
 
-// walkTree adds the leaf shares of one tree for every row of x, and writes the leaves unless they are nil. Four rows walk side by side, so that the processor waits
-// for four loads at once instead of one.
-func (m *Ensemble) walkTree(nodes []walker, root uint32, x *Matrix, sums []uint64, leaves []uint32) {
+// walkTree adds the leaf shares of one tree for every row of x, and writes the leaves unless they are nil. Four rows walk
+// side by side, so that the processor waits for four loads at once instead of one.
+func (m *Ensemble) walkTree(nodes []walker, root uint32, x *matrix, sums []uint64, leaves []uint32) {
 	i := 0
 	for ; i+4 <= x.rows; i += 4 {
 		a := x.codes[i*x.width : (i+1)*x.width]
@@ -172,8 +172,8 @@ func (m *Ensemble) encoders(columns []*frame.Column) ([]encoder, error) {
 	return encoders, nil
 }
 
-func (m *Ensemble) encode(encoders []encoder, from, to int) *Matrix {
-	x := &Matrix{rows: to - from, width: 2 * len(encoders)}
+func (m *Ensemble) encode(encoders []encoder, from, to int) *matrix {
+	x := &matrix{rows: to - from, width: 2 * len(encoders)}
 	x.codes = make([]uint16, x.rows*x.width)
 	for f := range encoders {
 		encoders[f].write(x, f, from, to)
@@ -182,7 +182,7 @@ func (m *Ensemble) encode(encoders []encoder, from, to int) *Matrix {
 }
 
 // write fills the two codes of feature f for rows [from, to) of the column.
-func (e *encoder) write(x *Matrix, f, from, to int) {
+func (e *encoder) write(x *matrix, f, from, to int) {
 	at := 2 * f
 	put := func(code uint16, missing bool) {
 		x.codes[at], x.codes[at+1] = code, code

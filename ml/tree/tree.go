@@ -154,10 +154,24 @@ func fit[T uint8 | uint16](columns []*frame.Column, y []int32, classes int, o Op
 		return m, nil
 	}
 	d.mtry = featuresPerSplit(o.MaxFeatures, len(columns))
-	for _, nodes := range growForest(d, y) {
+	trees := growForest(d, y)
+	m.makeRoom(trees)
+	for t, nodes := range trees {
 		m.add(nodes, o.Laplace)
+		trees[t] = nil // its memory is free for those that follow
 	}
 	return m, nil
+}
+
+// makeRoom makes room for trees: lists that grow would be held twice.
+func (m *Ensemble) makeRoom(trees [][]node) {
+	n := 0
+	for _, nodes := range trees {
+		n += len(nodes)
+	}
+	m.roots, m.left = make([]uint32, 0, len(trees)), make([]uint32, 0, n)
+	m.cut, m.column = make([]uint16, 0, n), make([]uint16, 0, n)
+	m.value = make([]uint32, 0, n*(m.classes-1))
 }
 
 // growForest grows the trees in parallel, a goroutine each, and returns them in the order of their numbers.
