@@ -14,8 +14,8 @@
 //     % $ € £ ¥, which is left off: 45% is 45. Texts such as inf, and numbers beyond the range of float64, become missing
 //     values. A leading zero (007) makes a column text.
 //   - Dates: 2016-11-08, 2016/11/08, 11/8/2016 or 8/11/2016 (also with . and -), each with an optional time of day, which
-//     is dropped. Which of month and day comes first is decided over the whole column; where both fit, it is the month,
-//     except with dots, where it is the day.
+//     is dropped; 11/8/16 and 08.11.16 have years from 1969 to 2068. Which of month and day comes first is decided over the
+//     whole column; where both fit, it is the month, except with dots, where it is the day.
 //   - Booleans: true/false, yes/no, y/n, t/f in any case.
 //   - Missing: the empty text and the texts of MissingTexts.
 //   - A row with another number of fields than the header is left out and reported; more than 10 such rows that are also

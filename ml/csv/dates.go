@@ -53,7 +53,7 @@ func splitDate(s []byte) (d dateParts, ok bool) {
 	case lengths[0] == 4 && lengths[1] <= 2 && lengths[2] <= 2:
 	case lengths[0] <= 2 && lengths[1] <= 2 && lengths[2] == 4:
 		d.yearIn = 2
-	case lengths[0] <= 2 && lengths[1] <= 2 && lengths[2] == 2 && separator == '/':
+	case lengths[2] == 2 && (separator == '/' && lengths[0] <= 2 && lengths[1] <= 2 || separator == '.' && lengths[0] == 2 && lengths[1] == 2): // 1.2.13 is a version
 		d.yearIn = 2
 		d.c += 1900
 		if values[2] < 69 { // as POSIX strptime

@@ -176,7 +176,7 @@ func countText(n int) string {
 }
 
 // hints are words that name identifiers when they are the last word of a column's name, or its only one.
-var hints = []string{"id", "key", "uuid", "guid", "code", "zip", "zipcode", "postcode", "postalcode", "phone", "number", "no", "nr"}
+var hints = []string{"id", "key", "uuid", "guid", "code", "zip", "zipcode", "postcode", "postalcode", "phone", "telephone", "tel", "mobile", "number", "no", "nr"}
 
 func nameHint(name string) string {
 	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return r == ' ' || r == '_' || r == '-' || r == '.' })

@@ -100,6 +100,8 @@ func TestInference(t *testing.T) {
 		{"open order with dots", "d", []string{"2.3.2016", "4.5.2016"}, "date", "day first, as is usual with dots", "2016-03-02"},
 		{"both orders", "d", []string{"2/13/2016", "13/2/2016"}, "category", `line 3 has "13/2/2016", which is no date`, ""},
 		{"day first with time", "d", []string{"13/2/2016 10:00", "1/2/2016 11:59:59 pm"}, "date", "day first", "2016-02-13"},
+		{"short years with dots", "d", []string{"08.05.11", "31.12.69"}, "date", "day first", "2011-05-08"},
+		{"versions", "d", []string{"1.2.13", "1.10.14"}, "category", "", ""},
 		{"short years", "d", []string{"2/13/16", "2/14/99"}, "date", "month first", "2016-02-13"},
 		{"no such day", "d", []string{"2016-02-28", "2016-02-30"}, "category", `line 3 has "2016-02-30", which is no date`, ""},
 		{"leap day", "d", []string{"2016-02-29", "2000-02-29"}, "date", "", ""},
