@@ -44,8 +44,8 @@ func (f Figure) Captioned(caption string) Figure {
 	return f
 }
 
-// Title is what the figure says, in words: its title and the note below it.
-func (f Figure) Title() string {
+// words are what the figure says: its title and the note below it.
+func (f Figure) words() string {
 	if f.note == "" {
 		return f.title
 	}
@@ -94,7 +94,7 @@ func Render(w io.Writer, f Figure, format string) error {
 	page := f.page()
 	switch format {
 	case SVG:
-		s := newSVG(f.width, page.height, f.Title())
+		s := newSVG(f.width, page.height, f.words())
 		f.paint(s, page)
 		_, err := w.Write(s.bytes())
 		return err

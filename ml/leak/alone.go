@@ -108,19 +108,16 @@ func (l *line) auc(judged *line) float64 {
 // numberAlone returns the area of a tree of at most 8 leaves on the rows that it was grown on; s is the feature's stump.
 func (p part) numberAlone(s stump) float64 {
 	k, bins := p.classes, s.binning.Bins()
+	rows := make([]int64, bins+1)
+	for i, n := range s.counts {
+		rows[i/k] += n
+	}
 	return metrics.MeanOver(k, func(class int) float64 {
 		l := newLine(bins)
-		for b := range bins + 1 {
-			all, own := int64(0), s.counts[b*k+class]
-			for _, n := range s.counts[b*k : (b+1)*k] {
-				all += n
-			}
-			if b == bins {
-				l.missingAll, l.missingOwn = all, own
-			} else {
-				l.add(all, own)
-			}
+		for b, all := range rows[:bins] {
+			l.add(all, s.counts[b*k+class])
 		}
+		l.missingAll, l.missingOwn = rows[bins], s.counts[bins*k+class]
 		return l.auc(l)
 	})
 }

@@ -17,15 +17,15 @@ const Schema = "hashline.model/1"
 
 // Model is a trained model as JSON. Exactly one of Tree and Linear is set.
 type Model struct {
-	Schema  string            `json:"schema"`
-	Kind    string            `json:"kind"`   // decision_tree, random_forest or logistic_regression
-	Engine  string            `json:"engine"` // what trained it: native or golearn
-	Target  string            `json:"target"` // the expression that gave the classes
-	Classes []string          `json:"classes"`
-	Recipe  json.RawMessage   `json:"recipe"` // how raw columns become features; see package feature
-	Tree    *tree.Ensemble    `json:"tree,omitempty"`
-	Linear  *linear.Model     `json:"linear,omitempty"`
-	Columns []string          `json:"features"`          // names in the estimator's order
+	Schema  string          `json:"schema"`
+	Kind    string          `json:"kind"`   // decision_tree, random_forest or logistic_regression
+	Engine  string          `json:"engine"` // what trained it: native or golearn
+	Target  string          `json:"target"` // the expression that gave the classes
+	Classes []string        `json:"classes"`
+	Recipe  json.RawMessage `json:"recipe"` // how raw columns become features; see package feature
+	Tree    *tree.Ensemble  `json:"tree,omitempty"`
+	Linear  *linear.Model   `json:"linear,omitempty"`
+	Columns []string        `json:"features"` // names in the estimator's order
 }
 
 // Estimator predicts class probabilities.
