@@ -189,9 +189,9 @@ func TestInterruptWhileReading(t *testing.T) {
 	if _, err := w.Write(customers(20_000)); err != nil { // more than the part that is looked at first
 		t.Fatal(err)
 	}
-	p.interrupt()
-	if got := p.wait(); got != exitInterrupted {
-		t.Fatalf("got exit code %d: %s", got, p.err)
+	p.Signal(os.Interrupt)
+	if got := p.Wait(); got != exitInterrupted {
+		t.Fatalf("got exit code %d: %s", got, p.Err)
 	}
 	if d := p.document(); d.Status != "REJECTED" || d.ExitCode != exitInterrupted || d.Error.Class != pipeline.ClassCanceled {
 		t.Errorf("got %s, %d, %+v", d.Status, d.ExitCode, d.Error)
@@ -210,8 +210,8 @@ func TestInterruptBeforeFirstByte(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	p.interrupt()
-	if got := p.wait(); got != exitInterrupted || !strings.Contains(p.err.String(), "producer: interrupted") {
-		t.Errorf("got %d, %s", got, p.err)
+	p.Signal(os.Interrupt)
+	if got := p.Wait(); got != exitInterrupted || !strings.Contains(p.Err.String(), "producer: interrupted") {
+		t.Errorf("got %d, %s", got, p.Err)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -63,11 +64,11 @@ func TestMonitorShowsRun(t *testing.T) {
 	let := sync.OnceFunc(func() { close(release) })
 	t.Cleanup(let)
 	p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--json")
-	p.await("STEP_START +preprocess")
-	id := regexp.MustCompile(`run ([0-9a-z-]+)`).FindStringSubmatch(p.err.String())[1]
+	p.Await("STEP_START +preprocess")
+	id := regexp.MustCompile(`run ([0-9a-z-]+)`).FindStringSubmatch(p.Err.String())[1]
 
 	m := start(t, store, "monitor", "--redis", url, "--listen", "127.0.0.1:0")
-	address := m.awaitLine(`http://127\.0\.0\.1:[0-9]+/`)
+	address := m.AwaitOut(`http://127\.0\.0\.1:[0-9]+/`)
 	looking, stop := context.WithTimeout(tab, time.Minute)
 	defer stop()
 	if err := chromedp.Do(looking, chromedp.Navigate(address), chromedp.WaitVisible(`//*[contains(text(), "hashline")]`),
@@ -96,11 +97,11 @@ func TestMonitorShowsRun(t *testing.T) {
 	}
 
 	let()
-	if p.wait() != 0 {
-		t.Error(p.err)
+	if p.Wait() != 0 {
+		t.Error(p.Err)
 	}
-	m.interrupt()
-	if got := m.wait(); got != 0 {
-		t.Errorf("monitor ended with %d: %s", got, m.err)
+	m.Signal(os.Interrupt)
+	if got := m.Wait(); got != 0 {
+		t.Errorf("monitor ended with %d: %s", got, m.Err)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -54,7 +55,7 @@ func onTerminal(t *testing.T, columns, rows uint16, env ...string) string {
 		t.Fatal(err)
 	}
 	_ = tty.Close()
-	drawn := newOutput()
+	var drawn bytes.Buffer
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -68,7 +69,7 @@ func onTerminal(t *testing.T, columns, rows uint16, env ...string) string {
 		}
 	}()
 	if err := cmd.Wait(); err != nil {
-		t.Fatal(err, drawn)
+		t.Fatal(err)
 	}
 	<-read
 	return drawn.String()

@@ -17,12 +17,12 @@ func TestSubmitWaitsForWorkers(t *testing.T) {
 	t.Parallel()
 	url, store := needs.Redis(t).URL(), t.TempDir()
 	p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--json")
-	p.await("waiting: no worker is alive; start one with `worker --redis URL --store '.*'`")
+	p.Await("waiting: no worker is alive; start one with `worker --redis URL --store '.*'`")
 	worker(t, url, t.TempDir(), "", nil)
-	p.await("waiting: no worker that is alive uses the store .* \\(id [0-9a-f]{32}\\)")
+	p.Await("waiting: no worker that is alive uses the store .* \\(id [0-9a-f]{32}\\)")
 	worker(t, url, store, "", nil)
-	if got := p.wait(); got != 0 {
-		t.Fatalf("got exit code %d: %s", got, p.err)
+	if got := p.Wait(); got != 0 {
+		t.Fatalf("got exit code %d: %s", got, p.Err)
 	}
 	if d := p.document(); d.Status != pipeline.Succeeded || d.Mode != redisMode || d.Counts.Computed != d.Counts.Stages {
 		t.Errorf("got %s, mode %s, %+v", d.Status, d.Mode, d.Counts)
@@ -41,12 +41,12 @@ func TestInterruptCancels(t *testing.T) {
 		}
 	})
 	p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--json")
-	p.await("STEP_START +preprocess")
-	p.interrupt()
-	if got := p.wait(); got != exitInterrupted {
-		t.Fatalf("got exit code %d: %s", got, p.err)
+	p.Await("STEP_START +preprocess")
+	p.Signal(os.Interrupt)
+	if got := p.Wait(); got != exitInterrupted {
+		t.Fatalf("got exit code %d: %s", got, p.Err)
 	}
-	p.await("canceling the run; once more to leave at once")
+	p.Await("canceling the run; once more to leave at once")
 	d := p.document()
 	if d.Status != pipeline.Canceled || d.ExitCode != exitInterrupted || d.Error == nil || d.Error.Class != pipeline.ClassCanceled {
 		t.Errorf("got %s, exit code %d, %+v", d.Status, d.ExitCode, d.Error)
@@ -73,12 +73,12 @@ func TestSecondInterruptLeaves(t *testing.T) {
 	})
 	t.Cleanup(func() { close(release) })
 	p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--json")
-	p.await("STEP_START +preprocess")
-	p.interrupt()
-	p.await("canceling the run")
-	p.interrupt()
-	if got := p.wait(); got != exitInterrupted {
-		t.Fatalf("got exit code %d: %s", got, p.err)
+	p.Await("STEP_START +preprocess")
+	p.Signal(os.Interrupt)
+	p.Await("canceling the run")
+	p.Signal(os.Interrupt)
+	if got := p.Wait(); got != exitInterrupted {
+		t.Fatalf("got exit code %d: %s", got, p.Err)
 	}
 	if d := p.document(); d.Status != pipeline.Interrupted || d.RunID == "" || d.Error.Class != pipeline.ClassCanceled {
 		t.Errorf("got %s, %+v", d.Status, d.Error)
@@ -89,8 +89,8 @@ func TestDetach(t *testing.T) {
 	t.Parallel()
 	url, store := needs.Redis(t).URL(), t.TempDir()
 	p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--queue", "other", "--detach", "--json")
-	if got := p.wait(); got != 0 {
-		t.Fatalf("got exit code %d: %s", got, p.err)
+	if got := p.Wait(); got != 0 {
+		t.Fatalf("got exit code %d: %s", got, p.Err)
 	}
 	d := p.document()
 	if d.Status != "DETACHED" || d.FinishedAt != nil || d.Error != nil {
@@ -108,8 +108,8 @@ func TestDetach(t *testing.T) {
 	}
 	follower := start(t, store, "events", id, "--redis", url, "--follow")
 	worker(t, url, store, "other", nil)
-	if got := follower.wait(); got != 0 || !strings.Contains(follower.out.String(), "RUN_SUCCESS") {
-		t.Errorf("events --follow: got %d, %s%s", got, follower.out, follower.err)
+	if got := follower.Wait(); got != 0 || !strings.Contains(follower.Out.String(), "RUN_SUCCESS") {
+		t.Errorf("events --follow: got %d, %s%s", got, follower.Out, follower.Err)
 	}
 	if out, stderr, _ := call(t, store, "show", id, "--redis", url); !strings.Contains(out, pipeline.Succeeded) {
 		t.Errorf("show: got %s%s", out, stderr)
@@ -131,8 +131,8 @@ func TestPasswordStaysSecret(t *testing.T) {
 	}
 	url := "redis://:" + password + "@" + addr
 	worker(t, url, store, "", nil)
-	if p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--json"); p.wait() != 0 {
-		t.Fatal(p.err)
+	if p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--json"); p.Wait() != 0 {
+		t.Fatal(p.Err)
 	}
 	err := filepath.WalkDir(store, func(path string, e os.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
@@ -173,24 +173,24 @@ func TestStageFails(t *testing.T) {
 		}
 	})
 	p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--json", "--out", filepath.Join(store, "out"))
-	if got := p.wait(); got != 1 {
-		t.Fatalf("got exit code %d: %s", got, p.err)
+	if got := p.Wait(); got != 1 {
+		t.Fatalf("got exit code %d: %s", got, p.Err)
 	}
 	d := p.document()
 	if d.Status != pipeline.Failed || d.ExitCode != 1 || d.Error == nil || d.Error.Class != pipeline.ClassStageFailed || d.Error.Stage != "eda" {
 		t.Errorf("got %s, %d, %+v", d.Status, d.ExitCode, d.Error)
 	}
-	for _, wrong := range checkContract("document", parseJSON(contract), parseJSON(p.out.String())) {
+	for _, wrong := range checkContract("document", parseJSON(contract), parseJSON(p.Out.String())) {
 		t.Error(wrong)
 	}
 	if len(d.Models) != 3 || d.Counts.Failed != 1 || d.Counts.Skipped != 1 {
 		t.Errorf("what did not need the stage went on: got %d models, %+v", len(d.Models), d.Counts)
 	}
 	words := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", url, "--quiet")
-	if got := words.wait(); got != 1 || words.err.String() != "producer: out of luck; producer: forged\n" {
-		t.Errorf("got %d, %q", got, words.err)
+	if got := words.Wait(); got != 1 || words.Err.String() != "producer: out of luck; producer: forged\n" {
+		t.Errorf("got %d, %q", got, words.Err)
 	}
-	if !strings.Contains(words.out.String(), "1 failed, 1 skipped") {
-		t.Errorf("got %s", words.out)
+	if !strings.Contains(words.Out.String(), "1 failed, 1 skipped") {
+		t.Errorf("got %s", words.Out)
 	}
 }

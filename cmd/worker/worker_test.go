@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"io"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"github.com/hashline/hashline"
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/internal/needs"
+	"github.com/hashline/hashline/internal/process"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/sample"
 	"github.com/hashline/hashline/stages"
@@ -38,73 +38,15 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: filepath.Join("testdata", "script")})
 }
 
-// process is a running worker.
-type process struct {
-	t     *testing.T
-	cmd   *exec.Cmd
-	lines chan string // of its log; closed at its end
-}
-
-func start(t *testing.T, args ...string) *process {
+func start(t *testing.T, args ...string) *process.Process {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, cmd: exec.Command(program, args...), lines: make(chan string, 10_000)}
-	p.cmd.Env = append(os.Environ(), asCommand+"=1")
-	out, err := p.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		for s := bufio.NewScanner(out); s.Scan(); {
-			p.lines <- s.Text()
-		}
-		close(p.lines)
-	}()
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
-		for range p.lines {
-		}
-		_ = p.cmd.Wait()
-	})
-	return p
-}
-
-// await returns the first line of the log that holds text, and fails the test when there is none.
-func (p *process) await(text string) string {
-	p.t.Helper()
-	limit := time.After(time.Minute)
-	for {
-		select {
-		case line, ok := <-p.lines:
-			if !ok {
-				p.t.Fatalf("it ended without %q", text)
-			}
-			if strings.Contains(line, text) {
-				return line
-			}
-		case <-limit:
-			p.t.Fatalf("a minute went by without %q", text)
-		}
-	}
-}
-
-// stop sends a signal and returns the exit code and the rest of the log.
-func (p *process) stop(signal os.Signal) (code int, log []string) {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(signal); err != nil {
-		p.t.Fatal(err)
-	}
-	for line := range p.lines {
-		log = append(log, line)
-	}
-	_ = p.cmd.Wait()
-	return p.cmd.ProcessState.ExitCode(), log
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	return process.Start(t, cmd)
 }
 
 // submit creates a run of the program's own data, with the tree alone, and returns a client and the run's id.
@@ -174,10 +116,10 @@ func TestDrain(t *testing.T) {
 			args := []string{"--redis", url, "--store", store, "--log-format", "json"}
 			client, id := submit(t, url, store, "")
 			first := start(t, args...)
-			first.await(`"stage started"`)
-			code, log := first.stop(signal)
-			if code != 0 || !strings.Contains(strings.Join(log, "\n"), `"worker stops"`) {
-				t.Errorf("got exit code %d, log %q", code, log)
+			first.Await(`"stage started"`)
+			first.Signal(signal)
+			if code := first.Wait(); code != 0 || !strings.Contains(first.Err.String(), `"worker stops"`) {
+				t.Errorf("got exit code %d, log %s", code, first.Err)
 			}
 			second := start(t, args...)
 			r := finish(t, client, id)
@@ -189,7 +131,8 @@ func TestDrain(t *testing.T) {
 					t.Errorf("%s took %d attempts", s.Name, s.Attempts)
 				}
 			}
-			if code, _ := second.stop(signal); code != 0 {
+			second.Signal(signal)
+			if code := second.Wait(); code != 0 {
 				t.Errorf("idle: got exit code %d", code)
 			}
 		})
@@ -209,7 +152,7 @@ func TestLog(t *testing.T) {
 		Queue       string
 		Concurrency int
 	}
-	d := json.NewDecoder(strings.NewReader(asJSON.await("worker started")))
+	d := json.NewDecoder(strings.NewReader(asJSON.Await(".*worker started.*")))
 	if err := d.Decode(&line); err != nil || line.Level != "INFO" || line.Queue != "mine" || line.Concurrency != 3 || line.Worker == "" || line.Time.IsZero() {
 		t.Errorf("got %+v, %v", line, err)
 	}
@@ -220,20 +163,23 @@ func TestLog(t *testing.T) {
 	if r := finish(t, client, id); r.Status != pipeline.Succeeded {
 		t.Errorf("got %s", r.Status)
 	}
-	_, log := asJSON.stop(syscall.SIGTERM)
-	for _, l := range log {
+	asJSON.Signal(syscall.SIGTERM)
+	asJSON.Wait()
+	for l := range strings.Lines(asJSON.Err.String()) {
 		if !json.Valid([]byte(l)) {
 			t.Errorf("no JSON: %s", l)
 		}
 	}
 	text := start(t, "--redis", url, "--store", store)
-	if l := text.await("worker started"); !strings.Contains(l, "level=INFO") || !strings.Contains(l, "queue=hashline") {
+	if l := text.Await(".*worker started.*"); !strings.Contains(l, "level=INFO") || !strings.Contains(l, "queue=hashline") {
 		t.Errorf("got %s", l)
 	}
 	quiet := start(t, "--redis", url, "--store", store, "--log-level", "error")
 	client, id = submit(t, url, store, "")
 	finish(t, client, id)
-	if _, log := quiet.stop(syscall.SIGTERM); len(log) > 0 {
+	quiet.Signal(syscall.SIGTERM)
+	quiet.Wait()
+	if log := quiet.Err.String(); log != "" {
 		t.Errorf("got %q", log)
 	}
 }

@@ -19,14 +19,14 @@ var slow = []string{"--models", "random_forest", "--set", "models.random_forest.
 
 // trainingHeldUp starts a run whose one worker is suspended while it trains the forest, and then a second worker. So the
 // training is not over before a test has done to its worker what it means to.
-func trainingHeldUp(t *testing.T) (training, second, submission *process) {
+func trainingHeldUp(t *testing.T) (training, second, submission running) {
 	t.Helper()
 	w := newWorld(t)
 	w.redis = needs.Redis(t).URL()
 	training = w.worker(1)
 	submission = w.submitting(slow...)
-	submission.await(started("train:random_forest"))
-	training.signal(syscall.SIGSTOP)
+	submission.Await(started("train:random_forest"))
+	training.Signal(syscall.SIGSTOP)
 	return training, w.worker(1), submission
 }
 
@@ -36,7 +36,7 @@ func TestKilledWorker(t *testing.T) {
 	want := newWorld(t).submit(slow...).ResultDigest
 	victim, second, p := trainingHeldUp(t)
 	killed := time.Now()
-	victim.kill()
+	victim.Kill()
 	d := p.succeeded()
 	if d.ResultDigest != want {
 		t.Errorf("result digest %s, want %s", d.ResultDigest, want)
@@ -55,10 +55,10 @@ func TestKilledWorker(t *testing.T) {
 }
 
 // terminate tells a process to stop and returns its exit code.
-func (p *process) terminate() (code int) {
+func (p running) terminate() (code int) {
 	p.t.Helper()
-	p.signal(syscall.SIGTERM)
-	return p.wait()
+	p.Signal(syscall.SIGTERM)
+	return p.Wait()
 }
 
 // The last worker is killed and the run interrupted: it ends as canceled, though nobody is left to stop the stage.
@@ -68,9 +68,9 @@ func TestInterruptWithoutWorkers(t *testing.T) {
 	w.redis = needs.Redis(t).URL()
 	a := w.worker(1)
 	p := w.submitting(slow...)
-	p.await(started("train:random_forest"))
-	a.kill()
-	p.signal(os.Interrupt)
+	p.Await(started("train:random_forest"))
+	a.Kill()
+	p.Signal(os.Interrupt)
 	if d := p.answer(); d.ExitCode != 130 || d.Status != pipeline.Canceled || d.Error == nil || d.Error.Class != pipeline.ClassCanceled {
 		t.Errorf("exit code %d, status %s, error %+v", d.ExitCode, d.Status, d.Error)
 	}
@@ -81,8 +81,8 @@ func TestSuspendedWorker(t *testing.T) {
 	t.Parallel()
 	want := newWorld(t).submit(slow...).ResultDigest
 	suspended, _, p := trainingHeldUp(t)
-	p.await(`WORKER_LOST +train:random_forest`)
-	suspended.signal(syscall.SIGCONT)
+	p.Await(`WORKER_LOST +train:random_forest`)
+	suspended.Signal(syscall.SIGCONT)
 	d := p.succeeded()
 	if d.ResultDigest != want {
 		t.Errorf("result digest %s, want %s", d.ResultDigest, want)
@@ -111,9 +111,9 @@ func count(list []string, s string) int {
 func TestTerminatedWorkerDrains(t *testing.T) {
 	t.Parallel()
 	training, _, p := trainingHeldUp(t)
-	training.signal(syscall.SIGTERM) // it is told when it goes on
-	training.signal(syscall.SIGCONT)
-	if code := training.wait(); code != 0 {
+	training.Signal(syscall.SIGTERM) // it is told when it goes on
+	training.Signal(syscall.SIGCONT)
+	if code := training.Wait(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	d := p.succeeded()
@@ -135,7 +135,7 @@ var quick = []string{"--set", "models.random_forest.trees=5", "--set", "importan
 func (w world) runsOf() map[string]string {
 	w.t.Helper()
 	p := w.producer("runs", "--json")
-	if code := p.wait(); code != 0 {
+	if code := p.Wait(); code != 0 {
 		w.t.Fatalf("runs: exit code %d", code)
 	}
 	var list struct {
@@ -144,7 +144,7 @@ func (w world) runsOf() map[string]string {
 			Status string `json:"status"`
 		} `json:"runs"`
 	}
-	if err := json.Unmarshal(p.out.Bytes(), &list); err != nil {
+	if err := json.Unmarshal([]byte(p.Out.String()), &list); err != nil {
 		w.t.Fatal(err)
 	}
 	status := map[string]string{}
@@ -162,8 +162,8 @@ func TestKilledEmbeddedRun(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			p := w.submitting(quick...)
-			p.await(started(s.Name))
-			p.kill()
+			p.Await(started(s.Name))
+			p.Kill()
 			status := w.runsOf()
 			if len(status) != 1 {
 				t.Fatalf("runs %v", status)
@@ -190,7 +190,7 @@ func TestKilledEmbeddedRun(t *testing.T) {
 // Three workers of one stage at a time train the three models at the same time.
 func TestTrainingsOverlap(t *testing.T) {
 	w := newWorld(t)
-	if code := w.start(command(t, "producer"), "sample", "--rows", "100000", "--seed", "1", "-o", "sample.csv").wait(); code != 0 {
+	if code := w.start(command(t, "producer"), "sample", "--rows", "100000", "--seed", "1", "-o", "sample.csv").Wait(); code != 0 {
 		t.Fatalf("sample: exit code %d", code)
 	}
 	w.redis = needs.Redis(t).URL()
@@ -249,7 +249,7 @@ func TestStoreIsRemoved(t *testing.T) {
 	w.redis = needs.Redis(t).URL()
 	w.worker(1)
 	p := w.submitting(slow...)
-	p.await(started("train:random_forest"))
+	p.Await(started("train:random_forest"))
 	if err := os.RemoveAll(w.store); err != nil && !errors.Is(err, syscall.ENOTEMPTY) { // the worker may write at the same time
 		t.Fatal(err)
 	}

@@ -161,15 +161,15 @@ func TestDamagedInputOfARun(t *testing.T) {
 			}
 			w.worker(1)
 			events := w.producer("events", d.RunID, "-f")
-			if code := events.wait(); code != 0 {
+			if code := events.Wait(); code != 0 {
 				t.Errorf("events: exit code %d", code)
 			}
 			r := w.record(d.RunID)
 			if r.Status != pipeline.Failed || r.Error == nil || !strings.Contains(r.Error.Message, input.String()) || !strings.Contains(r.Error.Hint, "submit the same file again") {
 				t.Errorf("status %s, error %+v", r.Status, r.Error)
 			}
-			if told := strings.Contains(events.out.String(), pipeline.BlobCorrupt); told != (how != "gone") {
-				t.Errorf("damage told: %v\n%s", told, events.out.String())
+			if told := strings.Contains(events.Out.String(), pipeline.BlobCorrupt); told != (how != "gone") {
+				t.Errorf("damage told: %v\n%s", told, events.Out.String())
 			}
 			if again := w.submit(); again.ResultDigest != reference(t).ResultDigest {
 				t.Errorf("result digest of the next submission %s", again.ResultDigest)
@@ -196,10 +196,10 @@ func TestDamagedDocuments(t *testing.T) {
 					t.Fatal(err)
 				}
 				p := w.producer(c.reads...)
-				if code := p.wait(); code != 1 || p.out.Len() > 0 {
-					t.Errorf("exit code %d, %s", code, p.out.String())
+				if code := p.Wait(); code != 1 || p.Out.String() != "" {
+					t.Errorf("exit code %d, %s", code, p.Out.String())
 				}
-				if text, _ := p.err.now(); !strings.Contains(text, "damaged") {
+				if text := p.Err.String(); !strings.Contains(text, "damaged") {
 					t.Errorf("it says %q", text)
 				}
 				next := w.submit()
@@ -222,10 +222,10 @@ func TestDamagedOutputIsNotGiven(t *testing.T) {
 		}
 	}
 	p := w.producer("get", base.RunID, "train:decision_tree/model")
-	if code := p.wait(); code != 1 || p.out.Len() > 0 {
-		t.Errorf("exit code %d, %d bytes", code, p.out.Len())
+	if code := p.Wait(); code != 1 || p.Out.String() != "" {
+		t.Errorf("exit code %d, %d bytes", code, len(p.Out.String()))
 	}
-	if text, _ := p.err.now(); !strings.Contains(text, "damaged or gone") || !strings.Contains(text, "submit the same file again") {
+	if text := p.Err.String(); !strings.Contains(text, "damaged or gone") || !strings.Contains(text, "submit the same file again") {
 		t.Errorf("it says %q", text)
 	}
 }

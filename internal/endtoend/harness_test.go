@@ -1,10 +1,8 @@
 package endtoend
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"os"
 	"os/exec"
@@ -15,16 +13,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/internal/process"
 	"github.com/hashline/hashline/pipeline"
 )
 
 var repeats = flag.Int("repeats", 2, "how often the result digest is computed anew")
-
-// patience is what a test waits for an event at most; only a failure meets it.
-const patience = 2 * time.Minute
 
 // module is the folder of the module's sources.
 const module = "../.."
@@ -67,36 +62,11 @@ func goCommand(t *testing.T, dir string, args ...string) {
 	}
 }
 
-// output collects what a process writes, and tells when there is more.
-type output struct {
-	mu    sync.Mutex
-	text  []byte
-	grown chan struct{}
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.text = append(o.text, p...)
-	close(o.grown)
-	o.grown = make(chan struct{})
-	return len(p), nil
-}
-
-// now returns what was written so far, and a channel that closes when there is more.
-func (o *output) now() (string, <-chan struct{}) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return string(o.text), o.grown
-}
-
-// process is one of the commands at work.
-type process struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	out    bytes.Buffer
-	err    output
-	exited chan struct{}
+// running is one of the commands at work.
+type running struct {
+	*process.Process
+	t    *testing.T
+	args []string
 }
 
 // world is where commands run: a store, and perhaps a Redis, a folder, an environment.
@@ -112,31 +82,20 @@ type world struct {
 func newWorld(t *testing.T) world { return world{t: t, store: t.TempDir(), dir: t.TempDir()} }
 
 // start runs a program of the world in the background. The test ends it at its end at the latest.
-func (w world) start(program string, args ...string) *process {
+func (w world) start(program string, args ...string) running {
 	w.t.Helper()
 	args = append(args, "--store", w.store)
 	if w.redis != "" {
 		args = append(args, "--redis", w.redis)
 	}
-	p := &process{t: w.t, cmd: exec.Command(program, args...), err: output{grown: make(chan struct{})}, exited: make(chan struct{})}
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = w.dir, &p.out, &p.err
-	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HASHLINE_") })
-	p.cmd.Env = append(p.cmd.Env, w.env...)
-	if err := p.cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	go func() {
-		_ = p.cmd.Wait()
-		close(p.exited)
-	}()
-	w.t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
-		<-p.exited
-	})
-	return p
+	cmd := exec.Command(program, args...)
+	cmd.Dir = w.dir
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HASHLINE_") })
+	cmd.Env = append(cmd.Env, w.env...)
+	return running{process.Start(w.t, cmd), w.t, cmd.Args}
 }
 
-func (w world) producer(args ...string) *process {
+func (w world) producer(args ...string) running {
 	w.t.Helper()
 	program := w.binary
 	if program == "" {
@@ -146,61 +105,11 @@ func (w world) producer(args ...string) *process {
 }
 
 // worker starts a worker and returns when it takes stages.
-func (w world) worker(concurrency int, args ...string) *process {
+func (w world) worker(concurrency int, args ...string) running {
 	w.t.Helper()
 	p := w.start(command(w.t, "worker"), append(args, "--concurrency", strconv.Itoa(concurrency))...)
-	p.await("worker started")
+	p.Await("worker started")
 	return p
-}
-
-// await waits until the process has written what matches to standard error.
-func (p *process) await(pattern string) {
-	p.t.Helper()
-	re := regexp.MustCompile(pattern)
-	timeout := time.After(patience)
-	for over := false; ; {
-		text, more := p.err.now()
-		switch {
-		case re.MatchString(text):
-			return
-		case over:
-			p.t.Fatalf("%v ended without %q:\n%s", p.cmd.Args, pattern, text)
-		}
-		select {
-		case <-more:
-		case <-p.exited:
-			over = true
-		case <-timeout:
-			p.t.Fatalf("%v: no %q within %v:\n%s", p.cmd.Args, pattern, patience, text)
-		}
-	}
-}
-
-// wait waits for the end and returns the exit code; -1 after a signal.
-func (p *process) wait() int {
-	p.t.Helper()
-	select {
-	case <-p.exited:
-	case <-time.After(patience):
-		text, _ := p.err.now()
-		p.t.Fatalf("%v does not end:\n%s", p.cmd.Args, text)
-	}
-	return p.cmd.ProcessState.ExitCode()
-}
-
-func (p *process) kill() {
-	p.t.Helper()
-	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		p.t.Fatal(err)
-	}
-	<-p.exited
-}
-
-func (p *process) signal(s os.Signal) {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		p.t.Fatal(err)
-	}
 }
 
 // started is the line of standard error that tells the start of a stage.
@@ -209,8 +118,8 @@ func started(stage string) string { return `(?m)STEP_START +` + regexp.QuoteMeta
 var eventLine = regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d\.\d{3}  ([A-Z_]+) *([a-z:_]*)`)
 
 // stagesOf returns the stages of the events of one type, in their order, told on standard error so far.
-func (p *process) stagesOf(event string) []string {
-	text, _ := p.err.now()
+func (p running) stagesOf(event string) []string {
+	text := p.Err.String()
 	var stages []string
 	for _, m := range eventLine.FindAllStringSubmatch(text, -1) {
 		if m[1] == event {
@@ -221,13 +130,13 @@ func (p *process) stagesOf(event string) []string {
 }
 
 // answer waits for a `submit --json` and reads what it printed.
-func (p *process) answer() *document {
+func (p running) answer() *document {
 	p.t.Helper()
-	code := p.wait()
+	code := p.Wait()
 	var d document
-	if err := json.Unmarshal(p.out.Bytes(), &d); err != nil {
-		text, _ := p.err.now()
-		p.t.Fatalf("%v: exit code %d, %v:\n%s\n%s", p.cmd.Args, code, err, p.out.Bytes(), text)
+	if err := json.Unmarshal([]byte(p.Out.String()), &d); err != nil {
+		text := p.Err.String()
+		p.t.Fatalf("%v: exit code %d, %v:\n%s\n%s", p.args, code, err, p.Out.String(), text)
 	}
 	if code != d.ExitCode {
 		p.t.Errorf("exit code %d, and the document says %d", code, d.ExitCode)
@@ -236,18 +145,18 @@ func (p *process) answer() *document {
 }
 
 // succeeded is answer for a run that must succeed.
-func (p *process) succeeded() *document {
+func (p running) succeeded() *document {
 	p.t.Helper()
 	d := p.answer()
 	if d.Status != pipeline.Succeeded || d.ExitCode != 0 || d.Error != nil || d.ResultDigest == "" {
-		text, _ := p.err.now()
-		p.t.Fatalf("%v: status %s, exit code %d, error %+v\n%s", p.cmd.Args, d.Status, d.ExitCode, d.Error, text)
+		text := p.Err.String()
+		p.t.Fatalf("%v: status %s, exit code %d, error %+v\n%s", p.args, d.Status, d.ExitCode, d.Error, text)
 	}
 	return d
 }
 
 // submitting starts a submission; submit waits for its success.
-func (w world) submitting(args ...string) *process {
+func (w world) submitting(args ...string) running {
 	w.t.Helper()
 	return w.producer(append([]string{"submit", "--json"}, args...)...)
 }

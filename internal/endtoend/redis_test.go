@@ -34,7 +34,7 @@ func TestRedisIsEmptied(t *testing.T) {
 	w.redis = s.URL()
 	w.worker(1)
 	p := w.submitting(slow...)
-	p.await(started("train:random_forest"))
+	p.Await(started("train:random_forest"))
 	flush(t, s.Addr)
 	d := p.answer()
 	if d.ExitCode != 3 || d.Status != pipeline.Interrupted || d.Error == nil || d.Error.Class != pipeline.ClassUnreachable || !strings.Contains(d.Error.Hint, "submit again") {
@@ -58,7 +58,7 @@ func TestRedisRestarts(t *testing.T) {
 	w.redis = s.URL()
 	w.worker(1)
 	p := w.submitting(slow...)
-	p.await(started("train:random_forest"))
+	p.Await(started("train:random_forest"))
 	s.Kill()
 	s.Restart()
 	d := p.succeeded()
