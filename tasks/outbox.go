@@ -158,6 +158,11 @@ func lost(run string, e entry, owner, message string) handOver {
 			Hint: "look at the workers' logs: the stage may need more memory than they have"}}
 }
 
+// stopped is the hand-over of an attempt whose worker stops.
+func stopped(run string, e entry, owner string) handOver {
+	return handOver{run: run, entry: e, owner: owner, event: pipeline.StepHandedOver, message: "its worker stops"}
+}
+
 // pass carries a hand-over out.
 func (c *core) pass(ctx context.Context, h handOver) error {
 	charged := 0

@@ -1,10 +1,6 @@
 package tasks
 
-import (
-	"strconv"
-
-	"github.com/redis/go-redis/v9"
-)
+import "github.com/redis/go-redis/v9"
 
 // The state of a run is five keys with the run's id as hash tag, so that one script may touch them all, on a cluster too.
 //
@@ -258,7 +254,7 @@ return 1
 `)
 
 // closed reads the second element of a script's answer.
-func closed(answer []any) bool { return len(answer) == 2 && number(answer[1]) == 1 }
+func closed(answer []any) bool { return len(answer) == 2 && answer[1] == int64(1) }
 
 // what reads the first element of a script's answer.
 func what(answer []any) string {
@@ -267,15 +263,4 @@ func what(answer []any) string {
 	}
 	s, _ := answer[0].(string)
 	return s
-}
-
-func number(v any) int64 {
-	switch v := v.(type) {
-	case int64:
-		return v
-	case string:
-		n, _ := strconv.ParseInt(v, 10, 64)
-		return n
-	}
-	return 0
 }

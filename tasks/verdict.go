@@ -39,7 +39,7 @@ func (w *Worker) after(ctx context.Context, run string, answer []any) error {
 // run again, waits for a damaged input to be made again, or has failed.
 func (w *Worker) fail(attempt context.Context, r result, failure error) error {
 	cause, ctx := context.Cause(attempt), context.WithoutCancel(attempt)
-	h := handOver{run: r.Run, entry: entry{r.Stage, r.Attempt}, owner: w.info.ID, event: pipeline.StepHandedOver, message: "its worker stops"}
+	h := stopped(r.Run, entry{r.Stage, r.Attempt}, w.info.ID)
 	if errors.Is(cause, errDraining) {
 		return w.pass(ctx, h)
 	}

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/hashline/hashline/artifact"
-	"github.com/hashline/hashline/pipeline"
 )
 
 // WorkerOptions are one worker's own.
@@ -176,7 +175,7 @@ func (w *Worker) drainAttempts(ctx context.Context) {
 	}
 	for id, a := range w.await(late, w.deaf) {
 		w.log.Warn("a stage does not stop; it is handed over", "task", id)
-		if err := w.pass(ctx, a.handOver(w.info.ID)); err != nil {
+		if err := w.pass(ctx, stopped(a.run, a.entry, w.info.ID)); err != nil {
 			w.log.Error("handing over a stage", "task", id, "error", err)
 		}
 	}
@@ -252,8 +251,3 @@ func (l asynqLog) Error(args ...any) { l.tell(args) }
 func (l asynqLog) Fatal(args ...any) { l.Logger.Error("asynq", "message", fmt.Sprint(args...)) }
 
 func (l asynqLog) tell(args []any) { l.Logger.Debug("asynq", "message", fmt.Sprint(args...)) }
-
-// handOver gives an attempt back because its worker stops.
-func (a *attempt) handOver(worker string) handOver {
-	return handOver{run: a.run, entry: a.entry, owner: worker, event: pipeline.StepHandedOver, message: "its worker stops"}
-}

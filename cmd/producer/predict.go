@@ -16,6 +16,7 @@ import (
 	"github.com/hashline/hashline/artifact"
 	table "github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/ml/feature"
+	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/metrics"
 	"github.com/hashline/hashline/ml/model"
 	"github.com/hashline/hashline/pipeline"
@@ -190,27 +191,35 @@ func (p *predictor) stream(ctx context.Context, src *source, w io.Writer) error 
 		if err != nil {
 			return err
 		}
-		features, err := p.recipe.Apply(f)
-		if err != nil {
+		if err := p.score(f, labels, out); err != nil {
 			return err
-		}
-		proba, err := p.model.Estimator().Predict(features, runtime.GOMAXPROCS(0))
-		if err != nil {
-			return err
-		}
-		k := len(p.model.Classes)
-		row := make([]string, k+1)
-		for i := range f.Rows {
-			shares := proba[i*k : (i+1)*k]
-			row[0] = labels[metrics.Label(shares)]
-			for c, v := range shares {
-				row[c+1] = strconv.FormatFloat(v, 'g', -1, 64)
-			}
-			if err := out.Write(row); err != nil {
-				return err
-			}
 		}
 	}
 	out.Flush()
 	return errors.Join(out.Error(), buffered.Flush())
+}
+
+// score writes a line for each row.
+func (p *predictor) score(f *frame.Frame, labels []string, out *csv.Writer) error {
+	features, err := p.recipe.Apply(f)
+	if err != nil {
+		return err
+	}
+	proba, err := p.model.Estimator().Predict(features, runtime.GOMAXPROCS(0))
+	if err != nil {
+		return err
+	}
+	k := len(labels)
+	row := make([]string, k+1)
+	for i := range f.Rows {
+		shares := proba[i*k : (i+1)*k]
+		row[0] = labels[metrics.Label(shares)]
+		for c, v := range shares {
+			row[c+1] = strconv.FormatFloat(v, 'g', -1, 64)
+		}
+		if err := out.Write(row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
