@@ -53,14 +53,11 @@ func (s *submission) engine(ctx context.Context) (*engine, error) {
 // work starts workers in this process. There are two at least, so that a stage that waits for the disk holds up nobody.
 // input is the size of the table in bytes.
 func (e *engine) work(ctx context.Context, input int64) error {
-	ballast := tuneMemory(input)
+	tuneMemory(input)
 	w, err := tasks.NewWorker(e.config, tasks.WorkerOptions{Concurrency: max(2, runtime.GOMAXPROCS(0)), ID: "embedded"})
 	if err != nil {
 		return err
 	}
-	go func() {
-		_ = w.Run(ctx) // it ends with the process; what it had in progress is of no use to anybody
-		runtime.KeepAlive(ballast)
-	}()
+	go func() { _ = w.Run(ctx) }() // it ends with the process; what it had in progress is of no use to anybody
 	return nil
 }
