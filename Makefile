@@ -3,7 +3,7 @@
 #   make build          both commands, static, into bin/
 #   make test           installs what the tests need where it may, then runs them all   (RACE=1 adds the race detector)
 #   make lint           gofmt, vet, staticcheck, go mod tidy
-#   make bench          go test -bench over every package; `go doc ./bench/pipeline` tells of the side-by-side comparison
+#   make bench          go test -bench over every package; bench/README.md has the side-by-side comparisons
 GO ?= go
 export CGO_ENABLED ?= 0
 ifeq ($(RACE),1)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/internal/needs"
 	"github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/pipeline"
 )
@@ -21,7 +22,7 @@ func fifo(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "pipe.csv")
 	if err := unix.Mkfifo(path, 0o600); err != nil {
-		t.Skip(err)
+		needs.Missing(t, err)
 	}
 	return path
 }

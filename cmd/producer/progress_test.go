@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hashline/hashline/internal/needs"
 	"github.com/hashline/hashline/pipeline"
 )
 
@@ -20,7 +21,7 @@ func terminal(t *testing.T, columns, rows uint16) (screen, tty *os.File) {
 	t.Helper()
 	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skip("no pseudo terminals here:", err)
+		needs.Missing(t, err)
 	}
 	t.Cleanup(func() { _ = screen.Close() })
 	n, err := unix.IoctlGetInt(int(screen.Fd()), unix.TIOCGPTN)
@@ -31,11 +32,11 @@ func terminal(t *testing.T, columns, rows uint16) (screen, tty *os.File) {
 		err = unix.IoctlSetWinsize(int(screen.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns})
 	}
 	if err != nil {
-		t.Skip("no pseudo terminals here:", err)
+		needs.Missing(t, err)
 	}
 	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skip("no pseudo terminals here:", err)
+		needs.Missing(t, err)
 	}
 	return screen, tty
 }

@@ -56,6 +56,17 @@ func TestResultDigest(t *testing.T) {
 	}
 }
 
+// The README shows what the first command prints. The bits are the same on every machine, so its digest is everybody's.
+func TestReadmeShowsTheResult(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := reference(t).ResultDigest; !strings.Contains(string(b), "result  "+want) {
+		t.Errorf("README.md does not show the result digest %s: put what `producer submit` prints now into it", want)
+	}
+}
+
 // keys tells everything of a run by which the cache knows its stages.
 func keys(d *document) map[string]string {
 	all := map[string]string{}
