@@ -68,7 +68,8 @@ type seen struct {
 	NoAlt     int
 	Unseen    []string // alternative texts of images of no size
 	Images    int
-	Overflow  int // pixels that the page is wider than its window
+	Overflow  int      // pixels that the page is wider than its window
+	Cut       []string // alternative texts of images that are wider than their frame, which a phone may scroll
 	Paper     string
 	NoScope   int
 	NoLabel   int
@@ -94,6 +95,7 @@ const look = `(() => {
     Unseen: all('img').filter(i => !i.complete || !i.naturalWidth || i.getBoundingClientRect().width < 200 || i.getBoundingClientRect().height < 30).map(i => i.alt),
     Images: all('img').length,
     Overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    Cut: innerWidth < 700 ? [] : all('figure').filter(f => f.scrollWidth > f.clientWidth).map(f => f.querySelector('img').alt),
     Paper: getComputedStyle(document.body).backgroundColor,
     NoScope: all('th:not([scope])').length,
     NoLabel: all('section:not([aria-labelledby]), nav:not([aria-label]), [role=region]:not([aria-label]), [role=img]:not([aria-label])').length,
@@ -117,7 +119,7 @@ func TestReportInBrowser(t *testing.T) {
 	ctx := browser(t)
 	papers := map[string]bool{}
 	for _, scheme := range []string{"light", "dark"} {
-		for _, width := range []int64{400, 1400, 2560} {
+		for _, width := range []int64{400, 768, 1024, 1200, 1400, 2560} {
 			t.Run(fmt.Sprint(scheme, " ", width), func(t *testing.T) {
 				tab, cancel := chromedp.NewContext(ctx)
 				defer cancel()
@@ -161,7 +163,7 @@ func (s seen) check(t *testing.T) {
 			t.Errorf("%d %s", n, name)
 		}
 	}
-	for name, list := range map[string][]string{"images of no size": s.Unseen, "headings that skip a level": s.Skipped, "links to nowhere": s.Unlinked, "identifiers that occur twice": s.Doubled} {
+	for name, list := range map[string][]string{"images of no size": s.Unseen, "images that are cut off": s.Cut, "headings that skip a level": s.Skipped, "links to nowhere": s.Unlinked, "identifiers that occur twice": s.Doubled} {
 		if len(list) > 0 {
 			t.Errorf("%s: %q", name, list)
 		}
