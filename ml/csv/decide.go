@@ -140,6 +140,8 @@ func (c *column) decideText(r *ColumnReport) {
 		if !codes {
 			r.Evidence = fmt.Sprintf("%s values, and its name says %q", countText(d), hint)
 		}
+	case d == 1:
+		r.Type, r.Evidence = frame.Category.String(), "every value is the same text"
 	case d <= 2 || (d <= 20 && d*2 <= c.values) || (d <= 1000 && d*5 <= c.values):
 		r.Type, r.Evidence = frame.Category.String(), fmt.Sprintf("%s texts that repeat", countText(d))
 	case d*2 > c.values && c.spaced*2 <= c.observed:

@@ -117,6 +117,7 @@ func TestInference(t *testing.T) {
 		{"category", "c", repeated(100, "red", "green", "dark blue"), "category", "3 texts that repeat", ""},
 		{"many levels that repeat", "c", repeated(1000, numbered(150, "place no %d")...), "category", "150 texts", ""},
 		{"codes", "c", numbered(60, "A%d"), "identifier", "60 values that look like codes", ""},
+		{"one text", "c", repeated(100, "red"), "category", "every value is the same text", ""},
 		{"codes that repeat often", "c", repeated(2000, numbered(60, "A%d")...), "category", "60 texts that repeat", ""},
 		{"codes named so", "product_id", repeated(2000, numbered(60, "A%d")...), "identifier", "60 values", ""},
 		{"names", "c", lettered(60), "identifier", "hardly repeat and have no spaces", ""},
