@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -214,5 +216,42 @@ func TestInterruptBeforeFirstByte(t *testing.T) {
 	p.Signal(os.Interrupt)
 	if got := p.Wait(); got != exitInterrupted || !strings.Contains(p.Err.String(), "producer: interrupted") {
 		t.Errorf("got %d, %s", got, p.Err)
+	}
+}
+
+// A file that the user may not read. Root may read everything, so there the command runs as nobody.
+func TestUnreadableFile(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "unreadable") // t.TempDir lies in a folder that nobody else may enter
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	program := filepath.Join(dir, "producer")
+	for _, err := range []error{os.Chmod(dir, 0o777), os.CopyFS(dir, os.DirFS(filepath.Dir(customerFile(t, 10)))), os.Chmod(filepath.Join(dir, "churn.csv"), 0)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(self)
+	if err == nil {
+		err = os.WriteFile(program, b, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "submit", "churn.csv", "--target", "churned", "--store", filepath.Join(dir, "store"))
+	cmd.Dir, cmd.Env = dir, []string{asCommand + "=1", "HOME=" + dir}
+	if os.Getuid() == 0 {
+		const nobody = 65534
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
+	out, _ := cmd.CombinedOutput()
+	if code := cmd.ProcessState.ExitCode(); code != 2 || !strings.Contains(string(out), "producer: churn.csv: the file cannot be read: permission denied") {
+		t.Errorf("got %d, %s", code, out)
 	}
 }

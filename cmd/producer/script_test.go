@@ -51,12 +51,6 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"table": scriptTable, "field": scriptField, "keep": scriptKeep, "printable": scriptPrintable,
 			"lines": scriptLines, "prefix": scriptPrefix, "interrupt": scriptInterrupt, "damage": scriptDamage, "rewrite": scriptRewrite,
 			"edit": scriptEdit, "hostile": scriptHostile, "quotelate": scriptQuoteLate, "random": scriptRandom, "wide": scriptWide},
-		Condition: func(cond string) (bool, error) {
-			if cond == "root" {
-				return os.Getuid() == 0, nil
-			}
-			return false, fmt.Errorf("unknown condition %q", cond)
-		},
 	})
 }
 
