@@ -110,7 +110,7 @@ func (w *Worker) tell(ctx context.Context, p *payload, why string) {
 // takeSlots waits until the stage may run beside what runs here already. One whose next crash is its last runs alone, so
 // that its neighbours are not charged with its death; it is not claimed before, so that it is not charged with theirs.
 func (w *Worker) takeSlots(ctx context.Context, p *payload) (release func(), err error) {
-	crashes, err := w.redis.HGet(ctx, keys{p.Run}.name("stages"), "crash|"+p.Stage).Int()
+	crashes, err := w.redis.HGet(ctx, w.keys(p.Run).name("stages"), "crash|"+p.Stage).Int()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("looking at %s: %w", p.Stage, err)
 	}
@@ -152,7 +152,7 @@ func (w *Worker) claiming(a *attempt) bool {
 
 // claim makes the attempt this worker's, and executes it.
 func (w *Worker) claim(ctx context.Context, p *payload) error {
-	answer, err := claimScript.Run(ctx, w.redis, keys{p.Run}.all(), p.Stage, p.Attempt, w.info.ID, w.store.ID(), p.Plan.Digest.String()).Text()
+	answer, err := claimScript.Run(ctx, w.redis, w.keys(p.Run).all(), p.Stage, p.Attempt, w.info.ID, w.store.ID(), p.Plan.Digest.String()).Text()
 	if err != nil {
 		return fmt.Errorf("claiming %s: %w", p.id(), err)
 	}

@@ -68,7 +68,7 @@ func (c *Client) Submit(ctx context.Context, r Request) (string, error) {
 	if _, err := c.parsePlan(ref, text); err != nil {
 		return "", err
 	}
-	if n, err := c.redis.Exists(ctx, keys{r.RunID}.name("meta")).Result(); err != nil {
+	if n, err := c.redis.Exists(ctx, c.keys(r.RunID).name("meta")).Result(); err != nil {
 		return "", unreachable(err, "")
 	} else if n == 0 {
 		if err := c.create(ctx, r, ref, text); err != nil {
@@ -100,10 +100,13 @@ func (c *Client) create(ctx context.Context, r Request, ref artifact.Ref, text [
 	}
 	now, err := c.redis.Time(ctx).Result()
 	if err == nil {
-		err = c.redis.ZAdd(ctx, activeRuns, redis.Z{Score: float64(now.UnixMilli()), Member: r.RunID}).Err()
+		err = c.durably(ctx, c.key.activeRuns(), func(server redis.Cmdable) error {
+			return server.ZAdd(ctx, c.key.activeRuns(), redis.Z{Score: float64(now.UnixMilli()), Member: r.RunID}).Err()
+		})
 	}
 	if err == nil {
-		err = createScript.Run(ctx, c.redis, keys{r.RunID}.all(), args).Err()
+		k := c.keys(r.RunID)
+		err = c.durably(ctx, k.name("meta"), func(server redis.Cmdable) error { return createScript.Run(ctx, server, k.all(), args).Err() })
 	}
 	if err != nil {
 		return unreachable(err, "")
@@ -195,7 +198,7 @@ func (c *Client) Record(ctx context.Context, run string) (*pipeline.RunRecord, e
 // Cancel stops a run: what does not run yet is canceled, what runs is told to stop within milliseconds. A run that is over
 // stays as it is.
 func (c *Client) Cancel(ctx context.Context, run, reason string) error {
-	n, err := c.redis.Exists(ctx, keys{run}.name("meta")).Result()
+	n, err := c.redis.Exists(ctx, c.keys(run).name("meta")).Result()
 	if err != nil {
 		return unreachable(err, "")
 	}
@@ -214,10 +217,10 @@ func (c *Client) Cancel(ctx context.Context, run, reason string) error {
 	if err != nil {
 		return err
 	}
-	if err := cancelScript.Run(ctx, c.redis, keys{run}.all(), clip(reason), string(alive)).Err(); err != nil {
+	if err := cancelScript.Run(ctx, c.redis, c.keys(run).all(), clip(reason), string(alive)).Err(); err != nil {
 		return unreachable(err, "")
 	}
-	if err := c.redis.Publish(ctx, cancelChannel, run).Err(); err != nil {
+	if err := c.redis.Publish(ctx, c.key.cancelChannel(), run).Err(); err != nil {
 		c.log.Warn("telling workers of the cancel; their next heartbeat will", "run", run, "error", err)
 	}
 	return c.settleRun(ctx, run) // does nothing while a stage still runs

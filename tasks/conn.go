@@ -20,7 +20,8 @@ import (
 
 // Conn is a connection to Redis, shared by clients and workers. It is safe for concurrent use.
 type Conn struct {
-	redis    *redis.Client
+	redis    redis.UniversalClient
+	key      keyspace
 	options  *redis.Options
 	embedded bool
 	close    func() error
@@ -48,7 +49,7 @@ func Dial(ctx context.Context, location string) (*Conn, error) {
 	o.ContextTimeoutEnabled = true // else a server that accepts and is silent costs ReadTimeout
 	o.MaxRetries = 1
 	o.PoolSize = poolSize
-	c := &Conn{redis: redis.NewClient(o), options: o}
+	c := &Conn{redis: redis.NewClient(o), key: DefaultPrefix, options: o}
 	c.close = c.redis.Close
 	ping, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -140,7 +141,7 @@ func StartEmbedded(context.Context) (*Conn, error) {
 		return nil, fmt.Errorf("starting the embedded Redis: %w", err)
 	}
 	o := &redis.Options{Addr: m.Addr(), Password: password, Protocol: 2, DisableIdentity: true, PoolSize: poolSize}
-	c := &Conn{redis: redis.NewClient(o), options: o, embedded: true}
+	c := &Conn{redis: redis.NewClient(o), key: DefaultPrefix, options: o, embedded: true}
 	stop := make(chan struct{})
 	var ticking sync.WaitGroup
 	ticking.Go(func() { tick(m, stop) })

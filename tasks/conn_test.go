@@ -109,7 +109,7 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
 	until(t, func() bool {
-		n, err := conn.redis.ZCard(context.Background(), liveWorkers).Result()
+		n, err := conn.redis.ZCard(context.Background(), conn.key.liveWorkers()).Result()
 		return err == nil && n == 1
 	})
 	cancel()

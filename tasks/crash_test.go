@@ -136,17 +136,20 @@ func TestReconcilerDrainsAndSettles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.conn.redis.ZAdd(ctx, activeRuns, redis.Z{Member: r.RunID}, redis.Z{Member: "20200101-000000-orphan"}).Err(); err != nil {
+	if err := b.conn.redis.ZAdd(ctx, b.conn.key.activeRuns(), redis.Z{Member: r.RunID}, redis.Z{Member: "20200101-000000-orphan"}).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := createScript.Run(ctx, b.conn.redis, keys{r.RunID}.all(), args).Err(); err != nil {
+	if err := createScript.Run(ctx, b.conn.redis, b.client.keys(r.RunID).all(), args).Err(); err != nil {
 		t.Fatal(err)
 	}
 	b.worker(WorkerOptions{Concurrency: 2})
 	if r, _ := b.wait(r.RunID); r.Status != pipeline.Succeeded {
 		t.Errorf("status %s", r.Status)
 	}
-	until(t, func() bool { n, err := b.conn.redis.ZCard(ctx, activeRuns).Result(); return err == nil && n == 0 })
+	until(t, func() bool {
+		n, err := b.conn.redis.ZCard(ctx, b.conn.key.activeRuns()).Result()
+		return err == nil && n == 0
+	})
 }
 
 // Redis dies while a stage runs and comes back from its log: the run goes on, and nobody is called lost.
@@ -196,7 +199,7 @@ func TestGapInHeartbeatsStartsJudgingAnew(t *testing.T) {
 		if !w.mayJudge() {
 			t.Error("it does not judge after a time to live without a gap")
 		}
-		if err := b.conn.redis.Del(ctx, workerKey(w.ID())).Err(); err != nil {
+		if err := b.conn.redis.Del(ctx, b.conn.key.worker(w.ID())).Err(); err != nil {
 			t.Fatal(err)
 		}
 		beat()
@@ -256,14 +259,14 @@ func TestDeadWorkersAreForgotten(t *testing.T) {
 	ctx := context.Background()
 	old, now := time.Now().Add(-time.Hour).UnixMilli(), time.Now().UnixMilli()
 	for id, score := range map[string]int64{"dead": old, "clock behind": old, "just gone": now} {
-		if err := b.conn.redis.ZAdd(ctx, liveWorkers, redis.Z{Score: float64(score), Member: id}).Err(); err != nil {
+		if err := b.conn.redis.ZAdd(ctx, b.conn.key.liveWorkers(), redis.Z{Score: float64(score), Member: id}).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := b.client.forgetDead(ctx, []WorkerInfo{{ID: "clock behind"}}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := b.conn.redis.ZRange(ctx, liveWorkers, 0, -1).Result()
+	got, err := b.conn.redis.ZRange(ctx, b.conn.key.liveWorkers(), 0, -1).Result()
 	if want := []string{"clock behind", "just gone"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q; %v", got, want, err)
 	}

@@ -95,8 +95,8 @@ func TestDangerousStageRunsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	pipe := b.conn.redis.Pipeline()
-	pipe.HSet(ctx, keys{m.run}.name("meta"), "plan", ref.Digest.String(), "plan_bytes", ref.Size)
-	pipe.HSet(ctx, keys{m.run}.name("stages"), "crash|x", maxCrashes-1)
+	pipe.HSet(ctx, b.client.keys(m.run).name("meta"), "plan", ref.Digest.String(), "plan_bytes", ref.Size)
+	pipe.HSet(ctx, b.client.keys(m.run).name("stages"), "crash|x", maxCrashes-1)
 	if _, err := pipe.Exec(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -178,7 +178,7 @@ func TestCancelReachesARunningStage(t *testing.T) {
 		id := b.submit(plan(stage("a", "gate", gateParams{Started: dir + "/started", Open: dir + "/never"})))
 		waitForPrefix(t, dir+"/started", 1)
 		until(t, func() bool { // the worker listens
-			n, err := b.conn.redis.Publish(ctx, cancelChannel, id).Result()
+			n, err := b.conn.redis.Publish(ctx, b.conn.key.cancelChannel(), id).Result()
 			return err == nil && n > 0
 		})
 		if r, _ := b.wait(id); r.Status != pipeline.Canceled || r.Stages[0].Error.Class != pipeline.ClassCanceled {
@@ -194,7 +194,7 @@ func TestCancelIsFoundWithoutItsMessage(t *testing.T) {
 	dir := t.TempDir()
 	id := b.submit(plan(stage("a", "gate", gateParams{Started: dir + "/started", Open: dir + "/never"})))
 	waitForPrefix(t, dir+"/started", 1)
-	if err := b.conn.redis.HSet(context.Background(), keys{id}.name("meta"), "cancel", "quietly").Err(); err != nil {
+	if err := b.conn.redis.HSet(context.Background(), b.client.keys(id).name("meta"), "cancel", "quietly").Err(); err != nil {
 		t.Fatal(err)
 	}
 	w.heartbeat(context.Background())

@@ -241,7 +241,7 @@ func TestEventsAreStoredAsTheyWere(t *testing.T) {
 		if got := watch(events[len(events)-1].ID); len(got) != 0 {
 			t.Errorf("behind the last event come %v", got)
 		}
-		if err := b.conn.redis.Del(ctx, keys{id}.all()...).Err(); err != nil { // a week later
+		if err := b.conn.redis.Del(ctx, b.client.keys(id).all()...).Err(); err != nil { // a week later
 			t.Fatal(err)
 		}
 		if got, want := len(watch("")), len(events); got != want {

@@ -41,23 +41,26 @@ func has(alive []WorkerInfo, task string) bool {
 
 // workers returns the workers with a heartbeat, by id.
 func (c *core) workers(ctx context.Context) ([]WorkerInfo, error) {
-	ids, err := c.redis.ZRange(ctx, liveWorkers, 0, -1).Result()
+	ids, err := c.redis.ZRange(ctx, c.key.liveWorkers(), 0, -1).Result()
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	names := make([]string, len(ids))
+	pipe := c.redis.Pipeline() // not one command: a Cluster has the keys on many servers
+	values := make([]*redis.StringCmd, len(ids))
 	for i, id := range ids {
-		names[i] = workerKey(id)
+		values[i] = pipe.Get(ctx, c.key.worker(id))
 	}
-	values, err := c.redis.MGet(ctx, names...).Result()
-	if err != nil {
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, err
 	}
 	var list []WorkerInfo
 	for _, v := range values {
-		text, ok := v.(string)
-		if !ok {
+		text, err := v.Result()
+		if errors.Is(err, redis.Nil) {
 			continue
+		}
+		if err != nil {
+			return nil, err
 		}
 		var w WorkerInfo
 		if err := json.Unmarshal([]byte(text), &w); err == nil {
@@ -71,7 +74,7 @@ func (c *core) workers(ctx context.Context) ([]WorkerInfo, error) {
 // forgetDead takes workers long without a heartbeat off the list.
 func (c *core) forgetDead(ctx context.Context, alive []WorkerInfo) error {
 	old := strconv.FormatInt(time.Now().Add(-10*heartbeatTTL).UnixMilli(), 10)
-	ids, err := c.redis.ZRangeArgs(ctx, redis.ZRangeArgs{Key: liveWorkers, Start: "-inf", Stop: old, ByScore: true}).Result()
+	ids, err := c.redis.ZRangeArgs(ctx, redis.ZRangeArgs{Key: c.key.liveWorkers(), Start: "-inf", Stop: old, ByScore: true}).Result()
 	if err != nil {
 		return err
 	}
@@ -79,7 +82,7 @@ func (c *core) forgetDead(ctx context.Context, alive []WorkerInfo) error {
 		if slices.ContainsFunc(alive, func(i WorkerInfo) bool { return i.ID == id }) {
 			continue // its clock is behind ours
 		}
-		if err := c.redis.ZRem(ctx, liveWorkers, id).Err(); err != nil {
+		if err := c.redis.ZRem(ctx, c.key.liveWorkers(), id).Err(); err != nil {
 			return err
 		}
 	}
@@ -99,7 +102,7 @@ func (w *Worker) heartbeat(ctx context.Context) {
 		return
 	}
 	for run := range w.runs() {
-		if canceled, err := w.redis.HExists(ctx, keys{run}.name("meta"), "cancel").Result(); err == nil && canceled {
+		if canceled, err := w.redis.HExists(ctx, w.keys(run).name("meta"), "cancel").Result(); err == nil && canceled {
 			w.cancelRun(run)
 		}
 	}
@@ -125,8 +128,8 @@ func (w *Worker) beat(ctx context.Context) error {
 		return err
 	}
 	pipe := w.redis.Pipeline()
-	last := pipe.SetArgs(ctx, workerKey(info.ID), b, redis.SetArgs{TTL: heartbeatTTL, Get: true})
-	pipe.ZAdd(ctx, liveWorkers, redis.Z{Score: float64(time.Now().UnixMilli()), Member: info.ID})
+	last := pipe.SetArgs(ctx, w.key.worker(info.ID), b, redis.SetArgs{TTL: heartbeatTTL, Get: true})
+	pipe.ZAdd(ctx, w.key.liveWorkers(), redis.Z{Score: float64(time.Now().UnixMilli()), Member: info.ID})
 	_, err = pipe.Exec(ctx)
 	gap := errors.Is(last.Err(), redis.Nil)
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -163,7 +166,7 @@ func (w *Worker) mayJudge() bool {
 
 // listen ends the attempts of canceled runs.
 func (w *Worker) listen(ctx context.Context) {
-	sub := w.redis.Subscribe(ctx, cancelChannel)
+	sub := w.redis.Subscribe(ctx, w.key.cancelChannel())
 	defer sub.Close()
 	messages := sub.Channel()
 	for {

@@ -133,7 +133,7 @@ func TestDrainLooksAgainAfterAFailure(t *testing.T) {
 	b := newBench(t, "")
 	ctx := context.Background()
 	id := b.submit(diamond())
-	outbox := keys{id}.name("outbox")
+	outbox := b.client.keys(id).name("outbox")
 	if err := b.conn.redis.ZAdd(ctx, outbox, redis.Z{Member: entry{"a", 1}.member()}).Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func (c *core) endDrain(run string) bool {
 }
 
 func (c *core) drainOnce(ctx context.Context, run string) error {
-	members, err := c.redis.ZRange(ctx, keys{run}.name("outbox"), 0, -1).Result()
+	members, err := c.redis.ZRange(ctx, c.keys(run).name("outbox"), 0, -1).Result()
 	if err != nil || len(members) == 0 {
 		return err
 	}
@@ -111,7 +111,7 @@ func (c *core) release(ctx context.Context, s *state, p *planIndex, e entry) err
 	if err := c.enqueue(ctx, s, stage, e.attempt); err != nil {
 		return err
 	}
-	return c.redis.ZRem(ctx, keys{s.run}.name("outbox"), e.member()).Err()
+	return c.redis.ZRem(ctx, c.keys(s.run).name("outbox"), e.member()).Err()
 }
 
 // enqueue makes the task of an attempt, in the queue of its run, unless there is or was one.
@@ -173,7 +173,7 @@ func (c *core) pass(ctx context.Context, h handOver) error {
 	if err != nil {
 		return err
 	}
-	answer, err := handOverScript.Run(ctx, c.redis, keys{h.run}.all(), h.stage, h.attempt, h.owner, h.event, clip(h.message), charged, h.limit, string(text)).Slice()
+	answer, err := handOverScript.Run(ctx, c.redis, c.keys(h.run).all(), h.stage, h.attempt, h.owner, h.event, clip(h.message), charged, h.limit, string(text)).Slice()
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (r *round) youngerThan(moment string, d time.Duration) bool {
 // drained, attempts whose worker is gone, tasks that vanished, runs that closed without a record. One worker of a store
 // at a time does it.
 func (w *Worker) reconcile(ctx context.Context) {
-	won, err := w.redis.SetNX(ctx, reconcileLock(w.store.ID()), w.info.ID, reconcileEvery-100*time.Millisecond).Result()
+	won, err := w.redis.SetNX(ctx, w.key.reconcileLock(w.store.ID()), w.info.ID, reconcileEvery-100*time.Millisecond).Result()
 	if err != nil || !won {
 		return
 	}
@@ -51,7 +51,7 @@ func (w *Worker) reconcile(ctx context.Context) {
 }
 
 func (w *Worker) reconcileRuns(ctx context.Context) error {
-	runs, err := w.redis.ZRangeWithScores(ctx, activeRuns, 0, -1).Result()
+	runs, err := w.redis.ZRangeWithScores(ctx, w.key.activeRuns(), 0, -1).Result()
 	if err != nil || len(runs) == 0 {
 		return err
 	}
@@ -79,7 +79,7 @@ func (w *Worker) reconcileRun(ctx context.Context, run string, created time.Time
 	}
 	if len(s.meta) == 0 { // its submitter died before it was created, or it expired
 		if r.now.Sub(created) > orphanMaxLife {
-			return w.redis.ZRem(ctx, activeRuns, run).Err()
+			return w.redis.ZRem(ctx, w.key.activeRuns(), run).Err()
 		}
 		return nil
 	}
@@ -135,7 +135,7 @@ func (w *Worker) checkTask(ctx context.Context, s *state, e entry, r *round) err
 		return nil
 	}
 	r.looks--
-	err := w.redis.ZScore(ctx, keys{s.run}.name("outbox"), e.member()).Err()
+	err := w.redis.ZScore(ctx, w.keys(s.run).name("outbox"), e.member()).Err()
 	if !errors.Is(err, redis.Nil) {
 		return err // nil: not even handed to asynq
 	}

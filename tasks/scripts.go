@@ -2,40 +2,8 @@ package tasks
 
 import "github.com/redis/go-redis/v9"
 
-// The state of a run is five keys with the run's id as hash tag, so that one script may touch them all, on a cluster too.
-//
-//	hashline:{RUN}:meta    hash: what the run is, counters, status, cancel
-//	hashline:{RUN}:stages  hash: FIELD|STAGE for the fields below
-//	hashline:{RUN}:down    hash: STAGE -> JSON list of the stages that need it
-//	hashline:{RUN}:outbox  sorted set: STAGE newline ATTEMPT, by the stage's place in the plan
-//	hashline:{RUN}:events  stream
-//
-// Fields of a stage: status (PENDING, READY, RUNNING, SUCCEEDED, FAILED, SKIPPED, CANCELED), attempt, owner, order, need
-// (edges not yet counted), edge|FROM newline TO (1 when counted), ready, started and finished (microseconds), out (JSON),
-// err (JSON), skip, crash, failures and reset (how often it killed a worker, failed, was run again for a damaged output).
-// Moments are Redis' own, so that clocks of workers need not agree.
-type keys struct{ run string }
-
-func (k keys) name(part string) string { return "hashline:{" + k.run + "}:" + part }
-
-func (k keys) all() []string {
-	return []string{k.name("meta"), k.name("stages"), k.name("down"), k.name("outbox"), k.name("events")}
-}
-
 // statusReady is the status of a stage whose needs are met and which no worker claimed yet. Records call it PENDING.
 const statusReady = "READY"
-
-// Keys that belong to no run.
-const (
-	activeRuns    = "hashline:runs"    // sorted set of runs that are not recorded yet, by time of creation
-	liveWorkers   = "hashline:workers" // sorted set of worker ids, by the time of the last heartbeat
-	cancelChannel = "hashline:cancel"
-)
-
-// reconcileLock is a key for each store: only a worker of its store can mend a run.
-func reconcileLock(store string) string { return "hashline:reconciling:" + store }
-
-func workerKey(id string) string { return "hashline:worker:" + id }
 
 // The parts that scripts share.
 const (

@@ -37,7 +37,7 @@ func newMachine(t *testing.T, b *bench, p *pipeline.Plan, attempts int) *machine
 // script runs a script and returns its answer as one text.
 func (m *machine) script(s *redis.Script, args ...any) string {
 	m.t.Helper()
-	v, err := s.Run(context.Background(), m.b.conn.redis, keys{m.run}.all(), args...).Result()
+	v, err := s.Run(context.Background(), m.b.conn.redis, m.b.client.keys(m.run).all(), args...).Result()
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func (m *machine) script(s *redis.Script, args ...any) string {
 
 func (m *machine) claim(stage string, attempt int, worker string) string {
 	m.t.Helper()
-	plan, err := m.b.conn.redis.HGet(context.Background(), keys{m.run}.name("meta"), "plan").Result()
+	plan, err := m.b.conn.redis.HGet(context.Background(), m.b.client.keys(m.run).name("meta"), "plan").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		m.t.Fatal(err)
 	}
@@ -272,7 +272,7 @@ func TestForgottenRunsStayForgotten(t *testing.T) {
 		if err := b.client.emit(ctx, pipeline.Event{Run: m.run, Type: pipeline.EngineEvent}); err != nil {
 			t.Error(err)
 		}
-		if n, err := b.conn.redis.Exists(ctx, keys{m.run}.all()...).Result(); err != nil || n != 0 {
+		if n, err := b.conn.redis.Exists(ctx, b.client.keys(m.run).all()...).Result(); err != nil || n != 0 {
 			t.Errorf("%d keys of a run that is forgotten, %v", n, err)
 		}
 	})

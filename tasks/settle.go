@@ -28,7 +28,7 @@ func (c *core) settleRun(ctx context.Context, run string) error {
 			return err
 		}
 	}
-	return c.redis.ZRem(ctx, activeRuns, run).Err()
+	return c.redis.ZRem(ctx, c.key.activeRuns(), run).Err()
 }
 
 func (c *core) closeRun(ctx context.Context, s *state) error {
@@ -47,7 +47,7 @@ func (c *core) closeRun(ctx context.Context, s *state) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return announceScript.Run(ctx, c.redis, keys{s.run}.all(), last.Type, last.Message, int(keepState.Seconds())).Err()
+	return announceScript.Run(ctx, c.redis, c.keys(s.run).all(), last.Type, last.Message, int(keepState.Seconds())).Err()
 }
 
 func lastEvent(r *pipeline.RunRecord) pipeline.Event {
@@ -74,7 +74,7 @@ func (c *core) storeRecord(ctx context.Context, r *pipeline.RunRecord) error {
 
 // storeEvents writes the run's events, the last one included, to the store.
 func (c *core) storeEvents(ctx context.Context, run string, last pipeline.Event) error {
-	messages, err := c.redis.XRange(ctx, keys{run}.name("events"), "-", "+").Result()
+	messages, err := c.redis.XRange(ctx, c.keys(run).name("events"), "-", "+").Result()
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (c *core) emit(ctx context.Context, e pipeline.Event) error {
 	if d := eventData(e); d != "" {
 		values = append(values, "data", d)
 	}
-	err := c.redis.XAdd(ctx, &redis.XAddArgs{Stream: keys{e.Run}.name("events"), NoMkStream: true, Values: values}).Err()
+	err := c.redis.XAdd(ctx, &redis.XAddArgs{Stream: c.keys(e.Run).name("events"), NoMkStream: true, Values: values}).Err()
 	if err == redis.Nil {
 		return nil
 	}

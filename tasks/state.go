@@ -21,7 +21,7 @@ type state struct {
 
 // load reads the whole state of a run.
 func (c *core) load(ctx context.Context, run string) (*state, error) {
-	k := keys{run}
+	k := c.keys(run)
 	pipe := c.redis.Pipeline()
 	meta, stages := pipe.HGetAll(ctx, k.name("meta")), pipe.HGetAll(ctx, k.name("stages"))
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -33,7 +33,7 @@ func (c *core) load(ctx context.Context, run string) (*state, error) {
 // loadMeta reads what never changes of a run: its plan, store and queue.
 func (c *core) loadMeta(ctx context.Context, run string) (*state, error) {
 	fields := []string{"plan", "plan_bytes", "store", "queue"}
-	values, err := c.redis.HMGet(ctx, keys{run}.name("meta"), fields...).Result()
+	values, err := c.redis.HMGet(ctx, c.keys(run).name("meta"), fields...).Result()
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (c *core) loadNeeds(ctx context.Context, s *state, stage pipeline.Stage) er
 	for i, up := range upstream {
 		fields[i] = "out|" + up
 	}
-	values, err := c.redis.HMGet(ctx, keys{s.run}.name("stages"), fields...).Result()
+	values, err := c.redis.HMGet(ctx, c.keys(s.run).name("stages"), fields...).Result()
 	if err != nil {
 		return err
 	}

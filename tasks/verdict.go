@@ -17,7 +17,7 @@ func (w *Worker) finish(ctx context.Context, r result) error {
 		return err
 	}
 	args := append([]any{r.Stage, r.Attempt, w.info.ID, string(out), r.out.Cache}, eventArgs(r.events)...)
-	answer, err := finishScript.Run(ctx, w.redis, keys{r.Run}.all(), args...).Slice()
+	answer, err := finishScript.Run(ctx, w.redis, w.keys(r.Run).all(), args...).Slice()
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (w *Worker) commitFailure(ctx context.Context, r result, e *pipeline.Error,
 		return err
 	}
 	args := append([]any{r.Stage, r.Attempt, w.info.ID, string(text), e.Message, status, limit, string(out)}, eventArgs(r.events)...)
-	answer, err := failScript.Run(ctx, w.redis, keys{r.Run}.all(), args...).Slice()
+	answer, err := failScript.Run(ctx, w.redis, w.keys(r.Run).all(), args...).Slice()
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (w *Worker) redo(ctx context.Context, r result, damaged *pipeline.DamagedIn
 func (w *Worker) redoStage(ctx context.Context, r result, n pipeline.Need) (bool, error) {
 	message := fmt.Sprintf("its output %s is damaged or gone", n.Output)
 	args := append([]any{r.Stage, r.Attempt, w.info.ID, n.Stage, maxRedos, message}, eventArgs(r.events)...)
-	answer, err := redoScript.Run(ctx, w.redis, keys{r.Run}.all(), args...).Text()
+	answer, err := redoScript.Run(ctx, w.redis, w.keys(r.Run).all(), args...).Text()
 	if err != nil {
 		return false, err
 	}

@@ -122,7 +122,7 @@ func (c *Client) read(ctx context.Context, run, after string, long bool) ([]redi
 	if err != nil || len(messages) > 0 {
 		return messages, err
 	}
-	values, err := c.redis.HMGet(ctx, keys{run}.name("meta"), "status", "announced", "store").Result()
+	values, err := c.redis.HMGet(ctx, c.keys(run).name("meta"), "status", "announced", "store").Result()
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (c *Client) read(ctx context.Context, run, after string, long bool) ([]redi
 
 // readStream blocks for a while at most, or not at all when that is negative.
 func (c *Client) readStream(ctx context.Context, run, after string, block time.Duration) ([]redis.XMessage, error) {
-	answer, err := c.redis.XRead(ctx, &redis.XReadArgs{Streams: []string{keys{run}.name("events"), after}, Count: 1000, Block: block}).Result()
+	answer, err := c.redis.XRead(ctx, &redis.XReadArgs{Streams: []string{c.keys(run).name("events"), after}, Count: 1000, Block: block}).Result()
 	if errors.Is(err, redis.Nil) || (err == nil && len(answer) == 0) {
 		return nil, nil
 	}

@@ -129,8 +129,8 @@ func (w *Worker) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	pipe := w.redis.Pipeline()
-	pipe.Del(ctx, workerKey(w.info.ID))
-	pipe.ZRem(ctx, liveWorkers, w.info.ID)
+	pipe.Del(ctx, w.key.worker(w.info.ID))
+	pipe.ZRem(ctx, w.key.liveWorkers(), w.info.ID)
 	if _, err := pipe.Exec(ctx); err != nil {
 		w.log.Warn("taking leave of Redis", "error", err)
 	}
