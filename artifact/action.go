@@ -38,6 +38,12 @@ type Output struct {
 	Class     string `json:"class"`
 	MediaType string `json:"media_type"`
 	Ref
+	Inline []byte `json:"inline,omitempty"` // its bytes, when they are here and not in the store
+}
+
+// Same reports whether two outputs are the same artifact under the same name, wherever their bytes are.
+func (o Output) Same(p Output) bool {
+	return o.Name == p.Name && o.Class == p.Class && o.MediaType == p.MediaType && o.Ref == p.Ref
 }
 
 // Warning is a finding that does not stop a run. It is kept with the result, so that a cache hit repeats it.
@@ -48,7 +54,9 @@ type Warning struct {
 }
 
 // SameOutputs reports whether two results name the same artifacts.
-func (r *ActionResult) SameOutputs(o *ActionResult) bool { return slices.Equal(r.Outputs, o.Outputs) }
+func (r *ActionResult) SameOutputs(o *ActionResult) bool {
+	return slices.EqualFunc(r.Outputs, o.Outputs, Output.Same)
+}
 
 func actionName(k ActionKey) string {
 	h := k.Hex()

@@ -43,6 +43,37 @@ func (e *Error) WithHint(format string, args ...any) *Error {
 	return &c
 }
 
+// Skip returns an error by which Run says that its stage has nothing to do: the stage is SKIPPED for that reason, nothing
+// that it wrote is kept, and it is no failure. It is a *SkippedError.
+func Skip(reason string) error { return &SkippedError{Reason: reason} }
+
+// SkippedError says that a stage was skipped, by its condition or by Skip.
+type SkippedError struct{ Reason string }
+
+func (e *SkippedError) Error() string { return "skipped: " + e.Reason }
+
+// Permanent marks an error as not worth another attempt. It returns nil for nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return permanent{err}
+}
+
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }
+
+// IsPermanent reports whether another attempt is useless: Permanent marked the error, or its class is ClassBadInput or
+// ClassUsage.
+func IsPermanent(err error) bool {
+	if _, ok := errors.AsType[permanent](err); ok {
+		return true
+	}
+	e, ok := errors.AsType[*Error](err)
+	return ok && (e.Class == ClassBadInput || e.Class == ClassUsage)
+}
+
 // AsError classifies any error. It returns nil for nil, and a copy of an Error that err wraps.
 func AsError(err error) *Error {
 	if err == nil {

@@ -10,11 +10,14 @@ const (
 	RunFailure      = "RUN_FAILURE"
 	RunCanceled     = "RUN_CANCELED"
 	StepStart       = "STEP_START"
+	StepInput       = "STEP_INPUT"  // at most one an attempt: what its inputs are
+	StepOutput      = "STEP_OUTPUT" // at most one an attempt: what it gave, computed or found
 	StepSuccess     = "STEP_SUCCESS"
 	StepFailure     = "STEP_FAILURE"
 	StepSkipped     = "STEP_SKIPPED"
 	StepUpForRetry  = "STEP_UP_FOR_RETRY"
-	EngineEvent     = "ENGINE_EVENT"
+	LogsCaptured    = "LOGS_CAPTURED" // what the stage logged is in the store
+	EngineEvent     = "ENGINE_EVENT"  // also a run that is paused or resumed
 	StepCacheHit    = "STEP_CACHE_HIT"
 	StepCacheMiss   = "STEP_CACHE_MISS"
 	StepEarlyCutoff = "STEP_EARLY_CUTOFF" // it ran again and made what it had made before: nothing downstream changes

@@ -17,11 +17,15 @@ import (
 // keySchema is part of every key: raising it makes every earlier result unreachable.
 const keySchema = "hashline.key/1"
 
-// Input is one resolved input of an action.
+// Input is one resolved input of an action. Its role is ConditionRole when it is what the stage's condition looks at.
 type Input struct {
-	Role string       `json:"role"`
-	Ref  artifact.Ref `json:"ref"`
+	Role   string       `json:"role"`
+	Ref    artifact.Ref `json:"ref"`
+	Inline []byte       `json:"inline,omitempty"` // its bytes, which need no store then
 }
+
+// ConditionRole is the role under which Execute finds what the condition of a stage looks at. No kind can have it.
+const ConditionRole = "if?"
 
 // components lists everything that can change an action's result, one labelled value each. Nothing else may.
 func components(k Kind, code string, params json.RawMessage, seed uint64, inputs []Input) ([]artifact.Component, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -42,6 +43,13 @@ type Kind struct {
 	Seeded     bool // its result depends on the seed
 	NeverCache bool // it has side effects, or its result is not decided by its key
 	Native     bool // its bits hold for one architecture only
+	// Inline outputs, each of at most InlineLimit bytes, travel with the state of the run and need no store. A larger one
+	// is a blob all the same. When the kind is cached, its action result holds the bytes.
+	Inline bool
+	// Expands says that Run may return stages by Call.Expand. They are one more output, named StagesOutput, of class Result,
+	// so they are cached and recorded as any output is. As they bear names, the name of the stage is part of the action key.
+	Expands bool
+	Pool    string // the pool of its stages that name none; empty: none
 
 	// Params returns a pointer to a new parameter struct that holds the defaults, or is nil for a kind without any.
 	// The struct may have a method Validate() error.
@@ -49,7 +57,12 @@ type Kind struct {
 	// Run does the work. It must honour ctx and give the same outputs for the same Params, Seed and inputs, whatever
 	// Call.Cores is.
 	Run func(ctx context.Context, c *Call) error
+
+	invalid error // what Typed found wrong
 }
+
+// InlineLimit bounds an output that travels with the state of a run, in bytes.
+const InlineLimit = 16 << 10
 
 func (k Kind) output(name string) (OutputSpec, bool) {
 	for _, o := range k.Outputs {
@@ -116,6 +129,9 @@ func NewRegistry(code *Code, kinds ...Kind) (*Registry, error) {
 		if _, taken := r.kinds[k.Name]; taken {
 			return nil, fmt.Errorf("kind %q is registered twice", k.Name)
 		}
+		if k.Expands {
+			k.Outputs = append(slices.Clone(k.Outputs), OutputSpec{Name: StagesOutput, Class: Result, MediaType: StagesMediaType})
+		}
 		r.kinds[k.Name] = k
 	}
 	return r, nil
@@ -123,15 +139,24 @@ func NewRegistry(code *Code, kinds ...Kind) (*Registry, error) {
 
 func checkKind(k Kind) error {
 	if !kindName().MatchString(k.Name) {
-		return fmt.Errorf("a name is lower-case letters, digits and _")
+		return errors.New("a name is lower-case letters, digits and _")
+	}
+	if k.invalid != nil {
+		return k.invalid
 	}
 	if k.Run == nil {
-		return fmt.Errorf("it has no Run")
+		return errors.New("it has no Run")
+	}
+	if k.Pool != "" && !ValidStageName(k.Pool) {
+		return fmt.Errorf("pool %.80q: %w", k.Pool, errName)
 	}
 	names := map[string]bool{}
 	for _, o := range k.Outputs {
 		if !kindName().MatchString(o.Name) || names[o.Name] {
 			return fmt.Errorf("output %q: no name, or one used twice", o.Name)
+		}
+		if k.Expands && o.Name == StagesOutput {
+			return fmt.Errorf("output %s: every kind that expands has it without declaring it", o.Name)
 		}
 		if o.Class != Result && o.Class != View {
 			return fmt.Errorf("output %s: class %q is neither result nor view", o.Name, o.Class)
@@ -152,6 +177,14 @@ func checkKind(k Kind) error {
 func (r *Registry) Kind(name string) (Kind, bool) {
 	k, ok := r.kinds[name]
 	return k, ok
+}
+
+// Pool returns the pool that bounds a stage, or nothing.
+func (r *Registry) Pool(s Stage) string {
+	if s.Pool != "" {
+		return s.Pool
+	}
+	return r.kinds[s.Kind].Pool
 }
 
 // Names returns the registered kinds' names, sorted.

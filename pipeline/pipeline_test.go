@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -34,6 +36,10 @@ func (n calls) kinds() []Kind {
 	in := []InputSpec{{Role: "in", Many: true, Optional: true}, {Role: "one", Optional: true}}
 	out := []OutputSpec{{Name: "out", Class: Result, MediaType: "text/plain"}, {Name: "view", Class: View, MediaType: "text/plain"}}
 	kind := func(name string, run func(c *Call) error) Kind {
+		out := slices.Clone(out)
+		if name == "json" {
+			out[0].MediaType = "application/json"
+		}
 		return Kind{Name: name, Inputs: in, Outputs: out, Params: func() any { return &params{N: 1} }, Seeded: true, Run: func(_ context.Context, c *Call) error {
 			n[name]++
 			return run(c)
@@ -138,7 +144,7 @@ func TestExecuteCaches(t *testing.T) {
 	if first.Cache != CacheMiss || again.Cache != CacheHit || b.calls["text"] != 1 || again.Computed || !first.Computed {
 		t.Errorf("%s, then %s; %d calls", first.Cache, again.Cache, b.calls["text"])
 	}
-	if len(again.Warnings) != 1 || again.Outputs[0] != first.Outputs[0] {
+	if len(again.Warnings) != 1 || !again.Outputs[0].Same(first.Outputs[0]) {
 		t.Errorf("the hit gives %+v", again)
 	}
 }
@@ -155,7 +161,7 @@ func TestKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base, err := b.run(t, "text", params{Text: "a", N: 1}, 1, Input{"in", x}, Input{"in", y})
+	base, err := b.run(t, "text", params{Text: "a", N: 1}, 1, Input{Role: "in", Ref: x}, Input{Role: "in", Ref: y})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,11 +171,11 @@ func TestKey(t *testing.T) {
 		inputs []Input
 		reason string
 	}{
-		"parameter":       {params{"b > 0 & \x1b", 1}, 1, []Input{{"in", x}, {"in", y}}, `params.text "a" -> "b > 0 & \x1b"`},
-		"seed":            {params{"a", 1}, 2, []Input{{"in", x}, {"in", y}}, "seed 1 -> 2"},
-		"input":           {params{"a", 1}, 1, []Input{{"in", x}, {"in", x}}, "input.in"}, // the reason depends on what ran before
-		"order of inputs": {params{"a", 1}, 1, []Input{{"in", y}, {"in", x}}, "input.in"},
-		"fewer inputs":    {params{"a", 1}, 1, []Input{{"in", x}}, "input.in"},
+		"parameter":       {params{"b > 0 & \x1b", 1}, 1, []Input{{Role: "in", Ref: x}, {Role: "in", Ref: y}}, `params.text "a" -> "b > 0 & \x1b"`},
+		"seed":            {params{"a", 1}, 2, []Input{{Role: "in", Ref: x}, {Role: "in", Ref: y}}, "seed 1 -> 2"},
+		"input":           {params{"a", 1}, 1, []Input{{Role: "in", Ref: x}, {Role: "in", Ref: x}}, "input.in"}, // the reason depends on what ran before
+		"order of inputs": {params{"a", 1}, 1, []Input{{Role: "in", Ref: y}, {Role: "in", Ref: x}}, "input.in"},
+		"fewer inputs":    {params{"a", 1}, 1, []Input{{Role: "in", Ref: x}}, "input.in"},
 	} {
 		out, err := b.run(t, "text", c.p, c.seed, c.inputs...)
 		if err != nil {
@@ -182,7 +188,7 @@ func TestKey(t *testing.T) {
 			t.Errorf("%s: reason %q, want %q", name, out.MissReason, c.reason)
 		}
 	}
-	renamed, err := b.Execute(ctx, Stage{Name: "another", Kind: "text", Params: json.RawMessage(`{"n":1,"text":"a"}`)}, 1, []Input{{"in", x}, {"in", y}})
+	renamed, err := b.Execute(ctx, Stage{Name: "another", Kind: "text", Params: json.RawMessage(`{"n":1,"text":"a"}`)}, 1, []Input{{Role: "in", Ref: x}, {Role: "in", Ref: y}})
 	if err != nil || renamed.Cache != CacheHit {
 		t.Errorf("another stage name: %s, %v; want a hit", renamed.Cache, err)
 	}
@@ -220,7 +226,7 @@ func TestDamageIsComputedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			again, err := b.run(t, "text", params{Text: "a"}, 1)
-			if err != nil || again.Cache != CacheMiss || again.Outputs[0] != first.Outputs[0] {
+			if err != nil || again.Cache != CacheMiss || !again.Outputs[0].Same(first.Outputs[0]) {
 				t.Errorf("%+v, %v", again, err)
 			}
 			if name == "flipped" && !b.happened(BlobCorrupt) {
@@ -236,7 +242,7 @@ func TestDamageIsComputedAgain(t *testing.T) {
 func TestDamagedInputIsNamed(t *testing.T) {
 	b := newBench(t)
 	missing := artifact.Ref{Digest: artifact.DigestOf([]byte("never stored")), Size: 12}
-	_, err := b.run(t, "text", params{}, 1, Input{"in", missing})
+	_, err := b.run(t, "text", params{}, 1, Input{Role: "in", Ref: missing})
 	damaged, ok := errors.AsType[*DamagedInput](err)
 	if !ok || damaged.Ref != missing || damaged.Role != "in" || AsError(err).Class != ClassStageFailed || damaged.Error() == "" {
 		t.Errorf("%v", err)
@@ -260,7 +266,7 @@ func TestFaultyKinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.run(t, "json", params{}, 1, Input{"one", in}); err != nil {
+	if _, err := b.run(t, "json", params{}, 1, Input{Role: "one", Ref: in}); err != nil {
 		t.Error(err)
 	}
 }
@@ -287,7 +293,7 @@ func TestNeverCacheAndNonDeterminism(t *testing.T) {
 	if err != nil || len(second.Warnings) != 1 || !b.happened(NonDeterminism) {
 		t.Errorf("%+v, %v", second, err)
 	}
-	if third, err := b.run(t, "random", params{}, 1); err != nil || third.Cache != CacheHit || third.Outputs[0] != second.Outputs[0] {
+	if third, err := b.run(t, "random", params{}, 1); err != nil || third.Cache != CacheHit || !third.Outputs[0].Same(second.Outputs[0]) {
 		t.Errorf("%+v, %v; want a hit on what is there", third, err)
 	}
 }
@@ -387,6 +393,8 @@ func TestPlan(t *testing.T) {
 
 func FuzzParsePlan(f *testing.F) {
 	f.Add([]byte(`{"schema":"hashline.plan/1","seed":1,"stages":[{"name":"a","kind":"b"}]}`))
+	f.Add([]byte(`{"schema":"hashline.plan/2","seed":1,"stages":[{"name":"a","kind":"json"},{"name":"b","kind":"text","needs":[{"role":"in","stage":"a","output":"out","on_failure":"skip"},{"role":"","stage":"a"}],` +
+		`"timeout":"1m","retry":{"attempts":3,"backoff":"1s","factor":2},"if":{"stage":"a","output":"out","path":"/x","op":"<","value":1.0},"wait":{"signal":"go"},"memory":1}]}`))
 	r, err := NewRegistry(nil, calls{}.kinds()...)
 	if err != nil {
 		f.Fatal(err)
@@ -396,10 +404,22 @@ func FuzzParsePlan(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if err := p.Validate(r); err == nil {
-			if _, err := p.Canonical(); err != nil {
-				t.Error(err)
-			}
+		if err := p.Validate(r); err != nil {
+			return
+		}
+		text, err := p.Canonical()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := ParsePlan(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if err := again.Validate(r); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if back, err := again.Canonical(); err != nil || !bytes.Equal(back, text) {
+			t.Errorf("%s becomes %s, %v", text, back, err)
 		}
 	})
 }

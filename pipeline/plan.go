@@ -6,16 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"sync"
 
 	"github.com/hashline/hashline/artifact"
 )
 
-// PlanSchema is the schema of Plan. A worker that does not know a plan's schema leaves its stages to others.
-const PlanSchema = "hashline.plan/1"
+// Schemas of Plan. A worker that does not know a plan's schema leaves its stages to others. A plan that uses nothing of
+// what came with the second keeps the first, so its text and its digest stay what they were.
+const (
+	PlanSchema  = "hashline.plan/1"
+	PlanSchema2 = "hashline.plan/2" // see Validate for what needs it
+)
 
-// MaxStages bounds a plan.
+// MaxStages bounds a plan, and what one stage returns.
 const MaxStages = 100_000
 
 // Plan is the stages of a run with their needs, in topological order. It is an artifact itself, as canonical JSON.
@@ -25,37 +27,121 @@ type Plan struct {
 	Stages []Stage `json:"stages"`
 }
 
-// Stage is a named step of a plan.
+// Stage is a named step of a plan. Only Name and Kind must be given.
 type Stage struct {
 	Name   string          `json:"name"`
 	Kind   string          `json:"kind"`
 	Params json.RawMessage `json:"params,omitempty"`
 	Needs  []Need          `json:"needs,omitempty"`
+
+	Timeout Duration   `json:"timeout,omitempty"` // of one attempt; 0: none
+	Retry   *Retry     `json:"retry,omitempty"`   // nil: what the run allows
+	Always  bool       `json:"always,omitempty"`  // it runs when its needs are over, however they ended, also in a canceled run
+	If      *Condition `json:"if,omitempty"`      // nil: it runs; else only when this holds, and it is skipped otherwise
+	Wait    *Wait      `json:"wait,omitempty"`    // holds it when its needs are met; nil: it starts
+	Pool    string     `json:"pool,omitempty"`    // bounded over all workers of a queue; empty: the kind's pool, if any
+	Memory  int64      `json:"memory,omitempty"`  // bytes that one attempt needs, bounded on each worker; 0: not counted
 }
 
-// Need is one input of a stage: an output of an earlier stage, or an artifact that exists already.
+// Need is one input of a stage: an output of an earlier stage, or an artifact that exists already. With neither a role
+// nor an output it is no input: the stage only waits until the other one is over.
 type Need struct {
 	Role     string        `json:"role"`
 	Stage    string        `json:"stage,omitempty"`
 	Output   string        `json:"output,omitempty"`
 	Artifact *artifact.Ref `json:"artifact,omitempty"`
+
+	// Each stands for the stages that Stage, whose kind Expands, returned: that output of each of them which has it, in
+	// their order. It may be none.
+	Each bool `json:"each,omitempty"`
+	// OnFailure says what becomes of this stage when the other fails or is skipped: SkipOnFailure unless it is given.
+	OnFailure string `json:"on_failure,omitempty"`
 }
 
-// ParsePlan reads the JSON of a plan strictly: unknown fields and trailing text are refused. Validate does the rest.
+// What a need says should happen when what it needs is not there.
+const (
+	SkipOnFailure = "skip"     // this stage is skipped; Validate writes it as ""
+	FailRun       = "fail"     // when the other failed: the run fails at once and what runs is canceled; when it was skipped: as SkipOnFailure
+	GoOn          = "continue" // this stage runs without the input
+)
+
+// orderOnly reports whether the need is no input.
+func (n Need) orderOnly() bool { return n.Role == "" && n.Output == "" }
+
+// newer reports whether the need says what the first schema cannot.
+func (n Need) newer() bool { return n.orderOnly() || n.Each || n.OnFailure != "" }
+
+// newer reports whether the stage says what the first schema cannot.
+func (s *Stage) newer() bool {
+	if s.Timeout != 0 || s.Retry != nil || s.Always || s.If != nil || s.Wait != nil || s.Pool != "" || s.Memory != 0 {
+		return true
+	}
+	for _, n := range s.Needs {
+		if n.newer() {
+			return true
+		}
+	}
+	return false
+}
+
+// Upstream returns the names of the stages that s needs, each once, in the order of its needs, and last the one that its
+// condition looks at.
+func (s Stage) Upstream() []string {
+	var names []string
+	seen := make(map[string]bool, len(s.Needs)+1)
+	add := func(name string) {
+		if name != "" && !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	for _, n := range s.Needs {
+		add(n.Stage)
+	}
+	if s.If != nil {
+		add(s.If.Stage)
+	}
+	return names
+}
+
+// ParsePlan reads the JSON of a plan of either schema strictly: unknown fields, trailing text, and fields that came with
+// a later schema than the plan's are refused. Validate does the rest.
 func ParsePlan(b []byte) (*Plan, error) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
 	var p Plan
-	if err := d.Decode(&p); err != nil {
+	if err := decodeStrict(b, &p); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("plan: text behind its end")
+	if err := p.checkSchema(); err != nil {
+		return nil, err
 	}
-	if p.Schema != PlanSchema {
-		return nil, fmt.Errorf("plan: schema %.40q, want %s", p.Schema, PlanSchema)
+	if p.Schema == PlanSchema {
+		for i := range p.Stages {
+			if p.Stages[i].newer() {
+				return nil, fmt.Errorf("plan: stage %.80q says what schema %s does not have; write %s", p.Stages[i].Name, PlanSchema, PlanSchema2)
+			}
+		}
 	}
 	return &p, nil
+}
+
+func (p *Plan) checkSchema() error {
+	if p.Schema != PlanSchema && p.Schema != PlanSchema2 {
+		return fmt.Errorf("plan: schema %.40q, want %s or %s", p.Schema, PlanSchema, PlanSchema2)
+	}
+	return nil
+}
+
+// decodeStrict reads one JSON value and refuses unknown fields and text behind it.
+func decodeStrict(b []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("text behind its end")
+	}
+	return nil
 }
 
 // Canonical returns the one JSON text of the plan.
@@ -81,92 +167,4 @@ func (p *Plan) Stage(name string) (Stage, bool) {
 		}
 	}
 	return Stage{}, false
-}
-
-var stageName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_.:-]{0,63}$`) })
-
-// ValidStageName reports whether a stage may have that name: lower-case letters, digits and _ . : - only.
-func ValidStageName(name string) bool { return stageName().MatchString(name) }
-
-// Validate checks the plan against the kinds of r: names, order, roles, outputs and parameters. It also writes every
-// stage's parameters in full, so that plans that mean the same have the same digest.
-func (p *Plan) Validate(r *Registry) error {
-	if p.Schema != PlanSchema {
-		return fmt.Errorf("plan: schema %.40q, want %s", p.Schema, PlanSchema)
-	}
-	if len(p.Stages) == 0 || len(p.Stages) > MaxStages {
-		return fmt.Errorf("plan: %d stages, want 1 to %d", len(p.Stages), MaxStages)
-	}
-	earlier := make(map[string]Kind, len(p.Stages))
-	for i := range p.Stages {
-		s := &p.Stages[i]
-		if !ValidStageName(s.Name) {
-			return fmt.Errorf("plan: stage %.80q: a name is lower-case letters, digits and _ . : -", s.Name)
-		}
-		if _, taken := earlier[s.Name]; taken {
-			return fmt.Errorf("plan: two stages are named %s", s.Name)
-		}
-		k, ok := r.Kind(s.Kind)
-		if !ok {
-			return fmt.Errorf("plan: stage %s is of unknown kind %.80q", s.Name, s.Kind)
-		}
-		if err := checkNeeds(*s, k, earlier); err != nil {
-			return fmt.Errorf("plan: stage %s: %w", s.Name, err)
-		}
-		_, canonical, err := k.decodeParams(s.Params)
-		if err != nil {
-			return fmt.Errorf("plan: stage %s: %w", s.Name, err)
-		}
-		s.Params = canonical
-		earlier[s.Name] = k
-	}
-	return nil
-}
-
-func checkNeeds(s Stage, k Kind, earlier map[string]Kind) error {
-	given := map[string]int{}
-	for _, n := range s.Needs {
-		if _, ok := k.input(n.Role); !ok {
-			return fmt.Errorf("kind %s has no input %.80q", k.Name, n.Role)
-		}
-		given[n.Role]++
-		if (n.Artifact == nil) == (n.Stage == "") {
-			return fmt.Errorf("input %s: want either a stage or an artifact", n.Role)
-		}
-		if n.Artifact != nil {
-			if n.Artifact.IsZero() || n.Artifact.Size < 0 {
-				return fmt.Errorf("input %s: the artifact has no digest, or no size", n.Role)
-			}
-			continue
-		}
-		from, ok := earlier[n.Stage]
-		if !ok {
-			return fmt.Errorf("it needs %.80q, which is no earlier stage", n.Stage)
-		}
-		if _, ok := from.output(n.Output); !ok {
-			return fmt.Errorf("stage %s has no output %.80q", n.Stage, n.Output)
-		}
-	}
-	for _, i := range k.Inputs {
-		if given[i.Role] == 0 && !i.Optional {
-			return fmt.Errorf("input %s is missing", i.Role)
-		}
-		if given[i.Role] > 1 && !i.Many {
-			return fmt.Errorf("input %s is given %d times", i.Role, given[i.Role])
-		}
-	}
-	return nil
-}
-
-// Upstream returns the names of the stages that s needs, each once, in the order of its needs.
-func (s Stage) Upstream() []string {
-	var names []string
-	seen := map[string]bool{}
-	for _, n := range s.Needs {
-		if n.Stage != "" && !seen[n.Stage] {
-			seen[n.Stage] = true
-			names = append(names, n.Stage)
-		}
-	}
-	return names
 }

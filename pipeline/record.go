@@ -14,6 +14,7 @@ import (
 // Statuses of runs and stages.
 const (
 	Pending     = "PENDING"
+	Waiting     = "WAITING" // the needs of the stage are met, and something else holds it: see StageRecord.WaitReason
 	Running     = "RUNNING"
 	Succeeded   = "SUCCEEDED"
 	Failed      = "FAILED"
@@ -53,6 +54,17 @@ type RunRecord struct {
 	Warnings     []artifact.Warning `json:"warnings"`
 	Error        *Error             `json:"error"`
 	Versions     map[string]string  `json:"versions"`
+
+	Parent     string      `json:"parent,omitempty"` // id of the run that this one tries again
+	Priority   int         `json:"priority,omitempty"`
+	Deadline   time.Time   `json:"deadline,omitzero"`
+	Expansions []Expansion `json:"expansions,omitempty"` // in the order in which they happened; their stages are among Stages
+}
+
+// Expansion is what a stage whose kind Expands returned: the output StagesOutput of Stage, which ParseStages reads.
+type Expansion struct {
+	Stage  string       `json:"stage"`
+	Stages artifact.Ref `json:"stages"`
 }
 
 // StageRecord is what one stage of a run did. Times are seconds.
@@ -77,6 +89,17 @@ type StageRecord struct {
 	Warnings   []artifact.Warning `json:"warnings,omitempty"`
 	SkipReason string             `json:"skip_reason,omitempty"`
 	Error      *Error             `json:"error,omitempty"`
+
+	Logs       *artifact.Ref `json:"logs,omitempty"`        // what the last attempt logged, as text
+	WaitReason string        `json:"wait_reason,omitempty"` // what a Waiting stage is held by
+	ExpandedBy string        `json:"expanded_by,omitempty"` // the stage that returned this one; empty: the plan has it
+	Always     bool          `json:"always,omitempty"`      // as the plan says
+	GoesOn     []string      `json:"goes_on,omitempty"`     // those of Needs, in their order, without which the stage runs: see GoOn
+}
+
+// NewStageRecord returns the record of a stage that has not started.
+func NewStageRecord(s Stage) StageRecord {
+	return StageRecord{Name: s.Name, Kind: s.Kind, Status: Pending, Needs: s.Upstream(), Outputs: []artifact.Output{}, Always: s.Always, GoesOn: s.goesOn()}
 }
 
 // Output returns the output of that name.
@@ -128,8 +151,13 @@ func ResultDigest(stages []StageRecord) artifact.Digest {
 
 // Close fills in what follows from the stages: status, result digest, error, warnings and mixed code. The first failed
 // stage in plan order gives the run's error.
+//
+// A stage that failed fails the run, unless others go on without it: some stage needs it, and every stage that does, but
+// for those that always run, says GoOn for every need of it. A stage that was skipped neither fails the run nor keeps
+// it from having succeeded; one that was skipped since another failed lies downstream of a failure that counts.
 func (r *RunRecord) Close() {
 	codes := map[string]string{}
+	goesOn := r.goneOnWithout()
 	status := Succeeded
 	for i := range r.Stages {
 		s := &r.Stages[i]
@@ -139,17 +167,15 @@ func (r *RunRecord) Close() {
 		} else if s.Code != "" {
 			codes[s.Kind] = s.Code
 		}
-		switch s.Status {
-		case Succeeded:
-		case Failed:
+		switch {
+		case s.Status == Succeeded || s.Status == Skipped || s.Status == Failed && goesOn(s.Name):
+		case s.Status == Failed:
 			status = Failed
 			if r.Error == nil {
 				r.Error = s.Error
 			}
-		default:
-			if status == Succeeded {
-				status = s.Status
-			}
+		case status == Succeeded:
+			status = s.Status
 		}
 	}
 	if r.Status == "" || r.Status == Running {
@@ -158,6 +184,65 @@ func (r *RunRecord) Close() {
 	if r.Status == Succeeded {
 		r.ResultDigest = ResultDigest(r.Stages).String()
 	}
+}
+
+// goneOnWithout returns what tells of a stage whether the others go on when it fails.
+func (r *RunRecord) goneOnWithout() func(stage string) bool {
+	var m map[string]bool // made for the first failure; most runs have none
+	return func(stage string) bool {
+		if m == nil {
+			m = map[string]bool{}
+			for _, s := range r.Stages {
+				noteGoOn(m, s.Needs, s.GoesOn, s.Always)
+			}
+		}
+		return m[stage]
+	}
+}
+
+// noteGoOn adds what one stage says of the stages that it needs; goesOn is some of needs in their order.
+func noteGoOn(m map[string]bool, needs, goesOn []string, always bool) {
+	for _, up := range needs {
+		goes := len(goesOn) > 0 && goesOn[0] == up
+		if goes {
+			goesOn = goesOn[1:]
+		}
+		if before, said := m[up]; goes || !always {
+			m[up] = goes && (before || !said)
+		}
+	}
+}
+
+// GoneOnWithout returns the names of the stages whose failure does not fail the run, by the rule of RunRecord.Close. The
+// stages are those of a run, with what others returned, after WithReturned.
+func GoneOnWithout(stages []Stage) map[string]bool {
+	m := map[string]bool{}
+	for _, s := range stages {
+		noteGoOn(m, s.Upstream(), s.goesOn(), s.Always)
+	}
+	for name, goes := range m {
+		if !goes {
+			delete(m, name)
+		}
+	}
+	return m
+}
+
+// goesOn returns the stages that s needs and without which it runs, by every need of them.
+func (s Stage) goesOn() []string {
+	var names []string
+	said := map[string]bool{}
+	for _, n := range s.Needs {
+		if before, ok := said[n.Stage]; n.Stage != "" {
+			said[n.Stage] = n.OnFailure == GoOn && (before || !ok)
+		}
+	}
+	for _, up := range s.Upstream() {
+		if said[up] && (s.If == nil || s.If.Stage != up) {
+			names = append(names, up)
+		}
+	}
+	return names
 }
 
 // MarshalIndented returns the record as it is stored.
