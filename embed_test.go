@@ -109,9 +109,9 @@ var alone = map[string][]string{
 
 // importers are the only packages that may import a library directly.
 var importers = map[string][]string{
-	"github.com/hibiken/asynq":         {"tasks", "monitor"},
+	"github.com/hibiken/asynq":         {"tasks", "monitor", "bench/engine"},
 	"github.com/hibiken/asynqmon":      {"monitor"},
-	"github.com/redis/go-redis/v9":     {"tasks"},
+	"github.com/redis/go-redis/v9":     {"tasks", "bench/engine"},
 	"github.com/alicebob/miniredis/v2": {"tasks"},
 	"github.com/parquet-go/parquet-go": {"ml/parquet"},
 	"github.com/sjwhitworth/golearn":   {"ml/golearn"},
