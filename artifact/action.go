@@ -41,6 +41,9 @@ type Output struct {
 	Inline []byte `json:"inline,omitempty"` // its bytes, when they are here and not in the store
 }
 
+// inline reports whether the bytes are with the output, or are none, which JSON leaves out.
+func (o Output) inline() bool { return len(o.Inline) > 0 || o.Size == 0 && o.Digest == DigestOf(nil) }
+
 // Same reports whether two outputs are the same artifact under the same name, wherever their bytes are.
 func (o Output) Same(p Output) bool {
 	return o.Name == p.Name && o.Class == p.Class && o.MediaType == p.MediaType && o.Ref == p.Ref

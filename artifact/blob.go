@@ -115,6 +115,36 @@ func verifyLarge(ctx context.Context, object Object, ref Ref) (*Blob, error) {
 	return &Blob{reader: object, closer: object, size: ref.Size}, nil
 }
 
+// NewBlob returns a blob over bytes that are at hand, after checking them against ref; the error is ErrCorrupt. b is not
+// copied and must not change while the blob is open.
+func NewBlob(ref Ref, b []byte) (*Blob, error) {
+	if int64(len(b)) != ref.Size || DigestOf(b) != ref.Digest {
+		return nil, fmt.Errorf("%s: %w", ref.Digest, ErrCorrupt)
+	}
+	return &Blob{reader: bytes.NewReader(b), size: ref.Size}, nil
+}
+
+// OpenOutput returns the bytes of an output as Open does, from the output itself when it has them. The store may be nil,
+// which has no blobs. Nothing is read for an output of no bytes.
+func (s *Store) OpenOutput(ctx context.Context, o Output) (*Blob, error) {
+	if o.inline() {
+		return NewBlob(o.Ref, o.Inline)
+	}
+	if s == nil {
+		return nil, fmt.Errorf("%s: %w: there is no store", o.Digest, ErrNotFound)
+	}
+	return s.Open(ctx, o.Ref)
+}
+
+// VerifyOutput checks the bytes of an output as OpenOutput does.
+func (s *Store) VerifyOutput(ctx context.Context, o Output) error {
+	blob, err := s.OpenOutput(ctx, o)
+	if err != nil {
+		return err
+	}
+	return blob.Close()
+}
+
 // ReadAll returns the verified bytes of a blob.
 func (s *Store) ReadAll(ctx context.Context, ref Ref) ([]byte, error) {
 	blob, err := s.Open(ctx, ref)

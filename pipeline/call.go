@@ -18,14 +18,20 @@ type Call struct {
 	Params any          // what the kind's Params returned, filled in
 	Seed   uint64       // the plan's seed; only a Seeded kind may use it
 	Cores  int          // goroutines that it may keep busy; never changes a result
-	Log    *slog.Logger // what it says is kept with the attempt
+	Log    *slog.Logger // what it says, from level info on, is kept with the attempt; for use by any goroutine
+
+	// Who executes what, for messages and for middleware. A result must not depend on it: the action key does not, but
+	// for the stage of a kind that Expands.
+	Run, Stage, Worker string
+	Attempt            int // counts from 1
 
 	ctx      context.Context
 	store    *artifact.Store
 	kind     Kind
 	inputs   []Input
 	open     []*artifact.Blob
-	writers  map[string]*outputWriter
+	writers  []*outputWriter
+	returned []Stage
 	warnings []artifact.Warning
 	fetch    time.Duration
 	put      time.Duration
@@ -53,9 +59,9 @@ func (c *Call) Inputs(role string) ([]*artifact.Blob, error) {
 		if in.Role != role {
 			continue
 		}
-		blob, err := c.store.Open(c.ctx, in.Ref)
+		blob, err := in.open(c.ctx, c.store)
 		if err != nil {
-			return nil, &inputError{role: role, ref: in.Ref, err: err}
+			return nil, err
 		}
 		c.open = append(c.open, blob)
 		blobs = append(blobs, blob)
@@ -73,16 +79,6 @@ func (c *Call) Ref(role string) (ref artifact.Ref, ok bool) {
 	return artifact.Ref{}, false
 }
 
-// inputError says that an input could not be read, which is no fault of the stage.
-type inputError struct {
-	role string
-	ref  artifact.Ref
-	err  error
-}
-
-func (e *inputError) Error() string { return fmt.Sprintf("input %s: %v", e.role, e.err) }
-func (e *inputError) Unwrap() error { return e.err }
-
 // ReadJSON decodes the one input of a role.
 func (c *Call) ReadJSON(role string, v any) error {
 	blob, err := c.Input(role)
@@ -98,33 +94,12 @@ func (c *Call) ReadJSON(role string, v any) error {
 	return nil
 }
 
-// outputWriter measures what storing costs.
-type outputWriter struct {
-	*artifact.Writer
-	call *Call
-}
-
-func (w *outputWriter) Write(p []byte) (int, error) {
-	start := time.Now()
-	n, err := w.Writer.Write(p)
-	w.call.put += time.Since(start)
-	return n, err
-}
-
 // Create starts an output. What is written is published when Run returns nil, and discarded otherwise.
 func (c *Call) Create(output string) (io.Writer, error) {
-	if _, ok := c.kind.output(output); !ok {
+	if _, ok := c.kind.output(output); !ok || c.kind.Expands && output == StagesOutput {
 		return nil, fmt.Errorf("kind %s declares no output %s", c.kind.Name, output)
 	}
-	if c.writers[output] != nil {
-		return nil, fmt.Errorf("output %s is written twice", output)
-	}
-	w, err := c.store.NewWriter(c.ctx)
-	if err != nil {
-		return nil, err
-	}
-	c.writers[output] = &outputWriter{Writer: w, call: c}
-	return c.writers[output], nil
+	return c.create(output)
 }
 
 // WriteJSON writes an output as compact JSON with a line end.
@@ -141,29 +116,39 @@ func (c *Call) WriteJSON(output string, v any) error {
 	return err
 }
 
+// Expand returns stages that the run is to have besides those of its plan: CheckExpansion says which. It may be called
+// several times; the order is kept. They are checked when Run has returned nil, and are the output StagesOutput.
+func (c *Call) Expand(stages ...Stage) error {
+	if !c.kind.Expands {
+		return fmt.Errorf("kind %s does not say that it expands, so it cannot return stages", c.kind.Name)
+	}
+	c.returned = append(c.returned, stages...)
+	return nil
+}
+
+// returnStages writes the output that holds the returned stages.
+func (c *Call) returnStages(parent Stage, r *Registry) error {
+	if !c.kind.Expands {
+		return nil
+	}
+	if err := CheckExpansion(parent, nil, c.returned, r); err != nil {
+		return Permanent(err)
+	}
+	b, err := marshalStages(c.returned)
+	if err != nil {
+		return err
+	}
+	w, err := c.create(StagesOutput)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(b)
+	return err
+}
+
 // Warn records a finding that does not stop the run. It is repeated when the action is a cache hit.
 func (c *Call) Warn(code, message, column string) {
 	c.warnings = append(c.warnings, artifact.Warning{Code: code, Message: message, Column: column})
-}
-
-// publish stores every declared output, in the order of declaration.
-func (c *Call) publish() ([]artifact.Output, error) {
-	start := time.Now()
-	defer func() { c.put += time.Since(start) }()
-	outputs := make([]artifact.Output, 0, len(c.kind.Outputs))
-	for _, spec := range c.kind.Outputs {
-		w := c.writers[spec.Name]
-		if w == nil {
-			return nil, fmt.Errorf("kind %s did not write its output %s", c.kind.Name, spec.Name)
-		}
-		delete(c.writers, spec.Name)
-		ref, err := w.Commit()
-		if err != nil {
-			return nil, err
-		}
-		outputs = append(outputs, artifact.Output{Name: spec.Name, Class: spec.Class, MediaType: spec.MediaType, Ref: ref})
-	}
-	return outputs, nil
 }
 
 // release closes inputs and discards what was not published.
@@ -173,7 +158,7 @@ func (c *Call) release() {
 		errs = append(errs, b.Close())
 	}
 	for _, w := range c.writers {
-		w.Abort()
+		w.abort()
 	}
 	if err := errors.Join(errs...); err != nil {
 		c.Log.Warn("closing inputs", "error", err)

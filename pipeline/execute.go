@@ -2,11 +2,11 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/hashline/hashline/artifact"
@@ -16,222 +16,214 @@ import (
 const (
 	CacheHit  = "hit"
 	CacheMiss = "miss"
-	CacheOff  = "off" // its kind is never cached
+	CacheOff  = "off" // its kind is never cached, or there is no store
 )
 
 // Executor runs actions against a store. Its fields are set once; it is then safe for concurrent use.
 type Executor struct {
-	Store    *artifact.Store
-	Registry *Registry
-	Worker   string // who executes, for the record
-	Cores    int    // goroutines that a stage may keep busy
-	Log      *slog.Logger
-	Emit     func(Event) // told what happens, without run and stage; may be nil
+	Store      *artifact.Store // nil: nothing is cached, and only Inline kinds can give anything
+	Registry   *Registry
+	Run        string // the run and the attempt that it executes for, which Call tells
+	Attempt    int
+	Worker     string       // who executes, for the record
+	Cores      int          // goroutines that a stage may keep busy
+	Log        *slog.Logger // nil: none
+	Emit       func(Event)  // told what happens, without run and stage; may be nil
+	Middleware []Middleware // around every stage function, the first outermost
+	Flight     Flight       // nil: what others compute at the same time is computed here too
 }
 
 // Outcome is what executing a stage came to.
 type Outcome struct {
-	ActionKey  artifact.ActionKey
+	ActionKey  artifact.ActionKey // zero when the stage was skipped by its condition
 	Cache      string
 	MissReason string
 	Code       string
 	Outputs    []artifact.Output
 	Warnings   []artifact.Warning
-	FetchS     float64 // seconds spent reading inputs
-	ComputeS   float64 // seconds spent in the stage function, less FetchS and StoreS
-	StoreS     float64 // seconds spent writing outputs
-	Computed   bool    // the stage function was called
+	Logs       *artifact.Ref // what the stage said by Call.Log, as text; nil: nothing
+	FetchS     float64       // seconds spent reading inputs
+	ComputeS   float64       // seconds spent in the stage function, less FetchS and StoreS
+	StoreS     float64       // seconds spent writing outputs
+	Computed   bool          // the stage function was called
 }
 
 // Execute returns the outputs of a stage: from the store when its action is known and every blob verifies, else by
-// running it. On an error the Outcome still holds what is known. Nothing is published after ctx has ended.
+// running it. The error is a *SkippedError when the stage's condition does not hold or its function said Skip. On any error
+// the Outcome still holds what is known. No output is published after ctx has ended.
 func (x *Executor) Execute(ctx context.Context, st Stage, seed uint64, inputs []Input) (*Outcome, error) {
-	out := &Outcome{}
+	a, err := x.prepare(ctx, st, seed, inputs)
+	if err != nil {
+		return a.out, err
+	}
+	if a.cached() {
+		if hit, err := x.lookUp(ctx, a.out); hit || err != nil {
+			return a.out, x.done(a, err)
+		}
+		if x.Flight != nil {
+			leave, waited, err := x.Flight.Enter(ctx, a.out.ActionKey)
+			if err != nil {
+				return a.out, err
+			}
+			defer leave()
+			if waited {
+				if hit, err := x.lookUp(ctx, a.out); hit || err != nil {
+					return a.out, x.done(a, err)
+				}
+			}
+		}
+		if err := x.miss(ctx, a); err != nil {
+			return a.out, err
+		}
+	}
+	if err := x.run(ctx, a); err != nil {
+		return a.out, err
+	}
+	if a.cached() {
+		err = x.publish(ctx, a)
+	}
+	return a.out, x.done(a, err)
+}
+
+// action is an execution under way.
+type action struct {
+	stage   Stage
+	kind    Kind
+	params  any
+	seed    uint64
+	inputs  []Input
+	parts   []artifact.Component
+	earlier []*artifact.ActionResult // the newest of its kind
+	store   *artifact.Store
+	out     *Outcome
+}
+
+func (a *action) cached() bool { return a.store != nil && !a.kind.NeverCache }
+
+// prepare evaluates the condition and computes the key.
+func (x *Executor) prepare(ctx context.Context, st Stage, seed uint64, inputs []Input) (*action, error) {
+	a := &action{stage: st, seed: seed, store: x.Store, out: &Outcome{}}
 	kind, ok := x.Registry.Kind(st.Kind)
 	if !ok {
-		return out, fmt.Errorf("kind %q is not registered", st.Kind)
+		return a, fmt.Errorf("kind %q is not registered", st.Kind)
+	}
+	a.kind = kind
+	var of *Input
+	a.inputs, of = splitCondition(inputs)
+	if st.If != nil {
+		if err := x.condition(ctx, st.If, of, a.out); err != nil {
+			return a, err
+		}
 	}
 	params, canonical, err := kind.decodeParams(st.Params)
 	if err != nil {
-		return out, err
+		return a, err
 	}
-	if out.Code, err = x.Registry.Fingerprint(st.Kind); err != nil {
-		return out, err
+	a.params = params
+	if a.out.Code, err = x.Registry.Fingerprint(st.Kind); err != nil {
+		return a, err
 	}
-	parts, err := components(kind, out.Code, canonical, seed, inputs)
-	if err != nil {
-		return out, err
+	if a.parts, err = components(kind, st.Name, a.out.Code, canonical, seed, a.inputs); err != nil {
+		return a, err
 	}
-	out.ActionKey = actionKey(parts)
-	out.Cache = CacheOff
-	var earlier []*artifact.ActionResult
-	if !kind.NeverCache {
-		if hit, err := x.lookUp(ctx, out); hit || err != nil {
-			return out, err
-		}
-		out.Cache = CacheMiss
-		if earlier, err = x.Store.RecentActions(ctx, kind.Name); err != nil {
-			return out, err
-		}
-		out.MissReason = missReason(parts, earlier)
-		x.emit(StepCacheMiss, out.MissReason, nil)
-	}
-	result, err := x.run(ctx, kind, params, seed, inputs, out)
-	if err != nil || kind.NeverCache {
-		return out, err
-	}
-	result.Components = parts
-	return out, x.publish(ctx, result, out, earlier)
+	a.out.ActionKey = actionKey(a.parts)
+	a.out.Cache = CacheOff
+	x.emitInputs(a)
+	return a, nil
 }
 
-// lookUp takes a stored result whose every blob verifies. Damage is a miss and an event, never an answer.
-func (x *Executor) lookUp(ctx context.Context, out *Outcome) (hit bool, err error) {
-	start := time.Now()
-	defer func() { out.FetchS += time.Since(start).Seconds() }()
-	r, err := x.Store.Action(ctx, out.ActionKey)
-	if errors.Is(err, artifact.ErrNotFound) {
-		return false, nil
-	}
-	if errors.Is(err, artifact.ErrCorrupt) {
-		x.emit(BlobCorrupt, "action result "+out.ActionKey.String(), nil)
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	for _, o := range r.Outputs {
-		err := x.Store.Verify(ctx, o.Ref)
-		switch {
-		case errors.Is(err, artifact.ErrCorrupt):
-			x.emit(BlobCorrupt, fmt.Sprintf("output %s: its bytes no longer have their digest; it is computed again", o.Name), map[string]string{"digest": o.Digest.String()})
-			return false, nil
-		case errors.Is(err, artifact.ErrNotFound):
-			return false, nil
-		case err != nil:
-			return false, err
-		}
-	}
-	out.Cache, out.Outputs, out.Warnings = CacheHit, r.Outputs, r.Warnings
-	x.emit(StepCacheHit, "computed before by "+r.Worker, nil)
-	return true, nil
-}
-
-// run calls the stage function; a panic in it is an error of this attempt.
-func (x *Executor) run(ctx context.Context, kind Kind, params any, seed uint64, inputs []Input, out *Outcome) (*artifact.ActionResult, error) {
+// run calls the stage function, and publishes what it wrote when it returned without an error in time.
+func (x *Executor) run(ctx context.Context, a *action) error {
+	logs := newLogCapture(x.Log)
 	call := &Call{
-		Params: params, Cores: max(1, x.Cores), Log: x.Log,
-		ctx: ctx, store: x.Store, kind: kind, inputs: inputs, writers: map[string]*outputWriter{},
+		Params: a.params, Cores: max(1, x.Cores), Log: logs.logger(), Run: x.Run, Stage: a.stage.Name, Attempt: x.Attempt, Worker: x.Worker,
+		ctx: ctx, store: x.Store, kind: a.kind, inputs: a.inputs,
 	}
-	if call.Log == nil {
-		call.Log = slog.New(slog.DiscardHandler)
-	}
-	if kind.Seeded {
-		call.Seed = seed
+	if a.kind.Seeded {
+		call.Seed = a.seed
 	}
 	defer call.release()
 	start := time.Now()
-	out.Computed = true
-	err := protect(ctx, kind, call)
-	out.ComputeS = (time.Since(start) - call.fetch - call.put).Seconds()
-	out.Warnings = call.warnings
+	a.out.Computed = true
+	err := protect(ctx, x.handler(a.kind), call)
+	a.out.ComputeS = (time.Since(start) - call.fetch - call.put).Seconds()
+	a.out.Warnings = call.warnings
 	if err == nil {
 		err = ctx.Err()
 	}
 	if err == nil {
-		out.Outputs, err = call.publish()
+		err = call.returnStages(a.stage, x.Registry)
 	}
-	out.FetchS += call.fetch.Seconds()
-	out.StoreS = call.put.Seconds()
-	if err != nil {
-		return nil, x.explain(err)
+	if err == nil {
+		a.out.Outputs, err = call.publish()
 	}
-	return &artifact.ActionResult{
-		Schema: artifact.ActionSchema, Kind: kind.Name, Outputs: out.Outputs, Warnings: out.Warnings,
-		Code: out.Code, Worker: x.Worker, CreatedAt: time.Now().UTC(), ComputeS: out.ComputeS,
-	}, nil
+	a.out.FetchS += call.fetch.Seconds()
+	a.out.StoreS = call.put.Seconds()
+	x.keepLogs(ctx, logs, a.out)
+	return x.explain(err)
 }
 
-// explain turns a damaged or missing input into an error that names it.
-func (x *Executor) explain(err error) error {
-	in, ok := errors.AsType[*inputError](err)
-	if !ok {
-		return err
-	}
-	switch {
-	case errors.Is(err, artifact.ErrCorrupt):
-		x.emit(BlobCorrupt, "input "+in.role+": its bytes no longer have their digest", map[string]string{"digest": in.ref.Digest.String()})
-	case !errors.Is(err, artifact.ErrNotFound):
-		return err
-	}
-	reason := (&Error{Class: ClassStageFailed, Message: fmt.Sprintf("the input %s (%s) is damaged or gone", in.role, in.ref.Digest)}).
-		WithHint("submit the same file again: it is stored anew, and finished stages are reused")
-	return &DamagedInput{Role: in.role, Ref: in.ref, reason: reason}
-}
-
-// DamagedInput says that an input is not in the store any more, or not with its bytes. It unwraps to an *Error. Whoever
-// made the input can make it again.
-type DamagedInput struct {
-	Role   string
-	Ref    artifact.Ref
-	reason *Error
-}
-
-func (e *DamagedInput) Error() string { return e.reason.Message }
-
-// Unwrap returns the error for the user.
-func (e *DamagedInput) Unwrap() error { return e.reason }
-
-func protect(ctx context.Context, kind Kind, call *Call) (err error) {
+// protect turns a panic of the stage function, or of what is around it, into an error of this attempt.
+func protect(ctx context.Context, run Handler, call *Call) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			call.Log.Error("panic in a stage", "kind", kind.Name, "panic", p, "stack", string(debug.Stack()))
-			err = &Error{Class: ClassInternal, Message: fmt.Sprintf("kind %s panicked: %v", kind.Name, p)}
+			call.Log.Error("panic in a stage", "kind", call.kind.Name, "panic", p, "stack", string(debug.Stack()))
+			err = &Error{Class: ClassInternal, Message: fmt.Sprintf("kind %s panicked: %v", call.kind.Name, p)}
 		}
 	}()
-	return kind.Run(ctx, call)
+	return run(ctx, call)
 }
 
-// publish stores the action result and says what is notable about it.
-func (x *Executor) publish(ctx context.Context, r *artifact.ActionResult, out *Outcome, earlier []*artifact.ActionResult) error {
-	start := time.Now()
-	defer func() { out.StoreS += time.Since(start).Seconds() }()
-	won, err := x.Store.PutAction(ctx, out.ActionKey, r)
-	if err != nil {
-		return err
-	}
-	if !won.SameOutputs(r) {
-		message := "this action gave other outputs before; both results are kept, and the first counts while its outputs are there"
-		x.emit(NonDeterminism, message, map[string]string{"action_key": out.ActionKey.String()})
-		out.Warnings = append(out.Warnings, artifact.Warning{Code: NonDeterminism, Message: message})
-		if x.present(ctx, won.Outputs) {
-			out.Outputs = won.Outputs
-			return nil
+// done tells what a stage gave.
+func (x *Executor) done(a *action, err error) error {
+	if err == nil && x.Emit != nil && len(a.out.Outputs) > 0 {
+		data := make(map[string]string, len(a.out.Outputs))
+		for _, o := range a.out.Outputs {
+			data[o.Name] = o.Digest.String()
 		}
-		return x.Store.ReplaceAction(ctx, out.ActionKey, r)
+		x.emit(StepOutput, counted(len(a.out.Outputs), "output"), data)
 	}
-	for _, e := range earlier {
-		if e.SameOutputs(r) {
-			x.emit(StepEarlyCutoff, "it made what it had made before", nil)
-			break
-		}
-	}
-	if data, err := json.Marshal(r.Outputs); err == nil {
-		x.emit(BlobStored, fmt.Sprintf("%d outputs", len(r.Outputs)), map[string]string{"outputs": string(data)})
-	}
-	return nil
+	return err
 }
 
-func (x *Executor) present(ctx context.Context, outputs []artifact.Output) bool {
-	for _, o := range outputs {
-		if x.Store.Verify(ctx, o.Ref) != nil {
-			return false
-		}
+// shownInputs bounds what STEP_INPUT lists.
+const shownInputs = 16
+
+// emitInputs tells what a stage works on.
+func (x *Executor) emitInputs(a *action) {
+	if x.Emit == nil || len(a.inputs) == 0 {
+		return
 	}
-	return true
+	data := make(map[string]string, min(len(a.inputs), shownInputs))
+	for i, label := range a.kind.inputLabels(a.inputs[:min(len(a.inputs), shownInputs)]) {
+		data[label] = a.inputs[i].Ref.Digest.String()
+	}
+	message := counted(len(a.inputs), "input")
+	if len(a.inputs) > shownInputs {
+		message += ", the first " + strconv.Itoa(shownInputs) + " of which are listed"
+	}
+	x.emit(StepInput, message, data)
+}
+
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
 }
 
 func (x *Executor) emit(kind, message string, data map[string]string) {
 	if x.Emit != nil {
 		x.Emit(Event{Time: time.Now().UTC(), Type: kind, Message: message, Worker: x.Worker, Data: data})
 	}
+}
+
+// handler is the stage function of a kind with the middleware around it.
+func (x *Executor) handler(k Kind) Handler {
+	h := Handler(k.Run)
+	for _, m := range slices.Backward(x.Middleware) {
+		h = m(h)
+	}
+	return h
 }

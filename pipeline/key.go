@@ -27,8 +27,9 @@ type Input struct {
 // ConditionRole is the role under which Execute finds what the condition of a stage looks at. No kind can have it.
 const ConditionRole = "if?"
 
-// components lists everything that can change an action's result, one labelled value each. Nothing else may.
-func components(k Kind, code string, params json.RawMessage, seed uint64, inputs []Input) ([]artifact.Component, error) {
+// components lists everything that can change an action's result, one labelled value each. Nothing else may. The name of
+// the stage is among them where the result holds names that are made of it.
+func components(k Kind, stage, code string, params json.RawMessage, seed uint64, inputs []Input) ([]artifact.Component, error) {
 	c := []artifact.Component{
 		{Label: "schema", Value: keySchema},
 		{Label: "kind", Value: k.Name},
@@ -40,26 +41,45 @@ func components(k Kind, code string, params json.RawMessage, seed uint64, inputs
 	} else {
 		c = append(c, artifact.Component{Label: "numeric", Value: "portable"})
 	}
-	flat := map[string]string{}
-	if err := flatten(flat, "params", params); err != nil {
-		return nil, err
+	if k.Expands {
+		c = append(c, artifact.Component{Label: "stage", Value: stage})
 	}
-	for _, label := range slices.Sorted(maps.Keys(flat)) {
-		c = append(c, artifact.Component{Label: label, Value: flat[label]})
+	if string(params) == "{}" { // as flatten has it
+		c = append(c, artifact.Component{Label: "params", Value: "{}"})
+	} else {
+		flat := map[string]string{}
+		if err := flatten(flat, "params", params); err != nil {
+			return nil, err
+		}
+		for _, label := range slices.Sorted(maps.Keys(flat)) {
+			c = append(c, artifact.Component{Label: label, Value: flat[label]})
+		}
 	}
 	if k.Seeded {
 		c = append(c, artifact.Component{Label: "seed", Value: strconv.FormatUint(seed, 10)})
 	}
-	counts := map[string]int{}
-	for _, in := range inputs {
-		label := "input." + in.Role
-		if spec, _ := k.input(in.Role); spec.Many {
-			label += "." + strconv.Itoa(counts[in.Role])
-			counts[in.Role]++
-		}
-		c = append(c, artifact.Component{Label: label, Value: fmt.Sprintf("%s %d", in.Ref.Digest, in.Ref.Size)})
+	for i, label := range k.inputLabels(inputs) {
+		ref := inputs[i].Ref
+		c = append(c, artifact.Component{Label: "input." + label, Value: ref.Digest.String() + " " + strconv.FormatInt(ref.Size, 10)})
 	}
 	return c, nil
+}
+
+// inputLabels returns a label for each input: its role, and its number where there may be several.
+func (k Kind) inputLabels(inputs []Input) []string {
+	labels := make([]string, len(inputs))
+	var counts map[string]int
+	for i, in := range inputs {
+		labels[i] = in.Role
+		if spec, _ := k.input(in.Role); spec.Many {
+			if counts == nil {
+				counts = map[string]int{}
+			}
+			labels[i] += "." + strconv.Itoa(counts[in.Role])
+			counts[in.Role]++
+		}
+	}
+	return labels
 }
 
 // flatten splits parameters into one component a field, so that a miss names the field that changed.
@@ -93,13 +113,14 @@ func fieldLabel(name string) string {
 // actionKey hashes the components, each on a line of its own with both parts quoted, so that no two can run together.
 // HASHLINE_DEBUG_KEYS=1 prints the lines.
 func actionKey(cs []artifact.Component) artifact.ActionKey {
-	var b bytes.Buffer
+	b := make([]byte, 0, 1024)
 	for _, c := range cs {
-		fmt.Fprintf(&b, "%q %q\n", c.Label, c.Value)
+		b = append(strconv.AppendQuote(b, c.Label), ' ')
+		b = append(strconv.AppendQuote(b, c.Value), '\n')
 	}
-	key := artifact.ActionKey(artifact.DigestOf(b.Bytes()))
+	key := artifact.ActionKey(artifact.DigestOf(b))
 	if os.Getenv("HASHLINE_DEBUG_KEYS") == "1" {
-		fmt.Fprintf(os.Stderr, "key %s\n%s", key, b.Bytes())
+		fmt.Fprintf(os.Stderr, "key %s\n%s", key, b)
 	}
 	return key
 }
@@ -130,7 +151,7 @@ func missReason(now []artifact.Component, earlier []*artifact.ActionResult) stri
 // shown is a value for people: the escapes by which JSON keeps clear of HTML are the characters they stand for.
 func shown(value string) string {
 	var text string
-	if err := json.Unmarshal([]byte(value), &text); err != nil {
+	if err := json.Unmarshal([]byte(value), &text); err != nil || value == "null" {
 		return value
 	}
 	return strconv.QuoteToGraphic(text)
