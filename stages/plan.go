@@ -107,7 +107,7 @@ var settings = map[string][]string{
 	"train_decision_tree":       {"max_depth", "min_samples_leaf", "min_samples_split", "max_bins", "laplace"},
 	"train_golearn_tree":        {"max_depth"},
 	"train_random_forest":       {"trees", "max_depth", "min_samples_leaf", "min_samples_split", "max_features", "max_bins"},
-	"train_logistic_regression": {"c", "max_iter"},
+	"train_logistic_regression": {"c", "max_iter", "l1_ratio", "class_weight"},
 }
 
 // stage returns the kind of stage that trains the model, and its parameters; those not set are left to the kind.
@@ -146,6 +146,8 @@ func (m *ModelSpec) stage(name string) (kind string, params map[string]any, err 
 	set("max_features", m.MaxFeatures != nil, m.MaxFeatures)
 	set("c", m.C != nil, m.C)
 	set("max_iter", m.MaxIter != nil, m.MaxIter)
+	set("l1_ratio", m.L1Ratio != nil, m.L1Ratio)
+	set("class_weight", m.ClassWeight != nil, m.ClassWeight)
 	return kind, params, err
 }
 

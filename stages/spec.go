@@ -88,6 +88,8 @@ type ModelSpec struct {
 	MaxFeatures     *float64 `yaml:"max_features,omitempty"`
 	C               *float64 `yaml:"c,omitempty"`
 	MaxIter         *int     `yaml:"max_iter,omitempty"`
+	L1Ratio         *float64 `yaml:"l1_ratio,omitempty"`
+	ClassWeight     any      `yaml:"class_weight,omitempty"` // balanced, or weights by class
 }
 
 // Kinds of models, in the order in which they are shown.

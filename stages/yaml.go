@@ -110,7 +110,7 @@ func (v *wholeVisitor) Visit(n ast.Node) ast.Visitor {
 // fieldNames are those of a pipeline file, for proposals.
 var fieldNames = []string{"target", "seed", "missing", "types", "features", "columns", "include", "exclude", "dates", "days_between", "ratios", "column", "parts", "name", "from", "to",
 	"numerator", "denominator", "split", "method", "test_size", "importance", "repeats", "models", "kind", "engine", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins",
-	"laplace", "trees", "max_features", "c", "max_iter"}
+	"laplace", "trees", "max_features", "c", "max_iter", "l1_ratio", "class_weight"}
 
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")

@@ -141,6 +141,18 @@ func (d *Dataset) Counts() []int {
 	return counts
 }
 
+// Balanced returns the class weights with which every class counts alike: rows / (classes x rows of the class), and 0 for
+// one without rows.
+func (d *Dataset) Balanced() []float64 {
+	weights := make([]float64, len(d.Classes))
+	for c, n := range d.Counts() {
+		if n > 0 {
+			weights[c] = float64(len(d.Y)) / float64(len(weights)*n)
+		}
+	}
+	return weights
+}
+
 // Names returns the names of the features.
 func (d *Dataset) Names() []string {
 	names := make([]string, len(d.Features))

@@ -1,9 +1,13 @@
-// Package linear learns logistic regressions whose bits do not depend on the machine.
+// Package linear learns logistic and ridge regressions whose bits do not depend on the machine.
 //
 // Numbers are standardised; categories have a weight for each level that is not rare. Neither is ever spelled out as zeros
-// and ones: a row is its numbers and one index for each category. Up to 600 parameters Newton's method with an own Cholesky
-// decomposition reaches the optimum in about ten passes; above, L-BFGS. Sums over rows are made in 16 chunks that depend
-// on the number of rows alone, so the result is the same for any number of cores.
+// and ones: a row is its numbers and one index for each category. The category of the most levels is eliminated from the
+// Hessian exactly; while what is left has no more than 600 parameters, Newton's method reaches the optimum in about ten
+// passes, of which a long table needs three over all rows. Above, L-BFGS with a decomposition for a preconditioner. A penalty
+// on absolute values (lasso, elastic net) goes by proximal Newton or orthant-wise L-BFGS. A model says whether it converged.
+//
+// Sums over rows are made in chunks and blocks that depend on the number of rows alone, so the result is the same for any
+// number of cores, and products are rounded before they are added, so it is the same on every processor.
 package linear
 
 import (
@@ -19,13 +23,13 @@ import (
 	"github.com/hashline/hashline/ml/num"
 )
 
-// Model is a fitted logistic regression. It is immutable and safe for concurrent use.
+// Model is a fitted logistic or, with one class, linear regression. It is immutable and safe for concurrent use.
 type Model struct {
 	Classes    int       `json:"classes"`
-	Solver     string    `json:"solver"` // newton or lbfgs
+	Solver     string    `json:"solver"` // newton, lbfgs, or, with a penalty on absolute values, proximal newton or orthant-wise lbfgs
 	Iterations int       `json:"iterations"`
 	Converged  bool      `json:"converged"`
-	Objective  num.Float `json:"objective"` // C x summed log loss + half the squared weights
+	Objective  num.Float `json:"objective"` // see Fit and FitRegression
 	Terms      []term    `json:"terms"`
 	// Weights are those of every class in turn (two classes: of the second alone): of the numbers in the order of terms,
 	// the intercept, those of the categories in the order of terms.
@@ -54,7 +58,8 @@ func (m *Model) Features() []string {
 // rowBlock is the number of rows that are encoded together.
 const rowBlock = 4 << 10
 
-// Predict returns the class probabilities of every row: n x classes, row-major, each row adding up to 1 within rounding.
+// Predict returns the class probabilities of every row: n x classes, row-major, each row adding up to 1 within rounding. A
+// regression gives n x 1 predictions.
 // columns are matched to the model's features by position, and must have their names and kinds of types.
 func (m *Model) Predict(columns []*frame.Column, cores int) ([]float64, error) {
 	if err := checkColumns(columns, m.Terms); err != nil {
@@ -67,7 +72,7 @@ func (m *Model) Predict(columns []*frame.Column, cores int) ([]float64, error) {
 	for from := 0; from < n; from += rowBlock {
 		to := min(from+rowBlock, n)
 		g.Go(func() error {
-			x := newDesign(m.Terms, slices.Collect(slice(columns, from, to)), m.d, m.params)
+			x := newDesign(m.Terms, slices.Collect(slice(columns, from, to)), m.d, m.params, 1)
 			scores := make([]float64, m.functions())
 			for r := range to - from {
 				for c := range scores {
@@ -100,7 +105,11 @@ func slice(columns []*frame.Column, from, to int) func(func(*frame.Column) bool)
 
 // probabilities turns the scores of one row, which it overwrites, into class probabilities.
 func (m *Model) probabilities(scores, proba []float64) {
-	if m.Classes == 2 {
+	switch m.Classes {
+	case 1:
+		proba[0] = scores[0]
+		return
+	case 2:
 		proba[1] = num.Sigmoid(scores[0])
 		proba[0] = 1 - proba[1]
 		return
@@ -117,7 +126,7 @@ func (m *Model) PredictPermuted(columns []*frame.Column, permutations [][]int32,
 		return err
 	}
 	k, n := m.functions(), columns[0].Len()
-	x := newDesign(m.Terms, columns, m.d, m.params)
+	x := newDesign(m.Terms, columns, m.d, m.params, cores)
 	base := make([]float64, n*k)
 	for r := range n {
 		for c := range k {
@@ -126,17 +135,12 @@ func (m *Model) PredictPermuted(columns []*frame.Column, permutations [][]int32,
 	}
 	var g errgroup.Group
 	g.SetLimit(max(1, cores))
-	cat := 0
 	for f := range m.Terms {
-		at := cat
-		if !m.Terms[f].Type.Numeric() {
-			cat++
-		}
 		g.Go(func() error {
 			part := make([]float64, n*k)
 			for r := range n {
 				for c := range k {
-					part[r*k+c] = m.part(&m.Terms[f], x, r, at, m.Weights[c*m.params:(c+1)*m.params])
+					part[r*k+c] = m.part(&m.Terms[f], x, r, m.Weights[c*m.params:(c+1)*m.params])
 				}
 			}
 			scores := make([]float64, k)
@@ -156,14 +160,15 @@ func (m *Model) PredictPermuted(columns []*frame.Column, permutations [][]int32,
 	return g.Wait()
 }
 
-// part is what a term adds to the score of row r; cat is its number among the categories.
-func (m *Model) part(t *term, x *design, r, cat int, w []float64) float64 {
+// part is what a term adds to the score of row r.
+func (m *Model) part(t *term, x *design, r int, w []float64) float64 {
+	row, cats := x.row(r)
 	if !t.Type.Numeric() {
-		return w[x.c[r*x.cats+cat]]
+		return w[cats[t.slot]]
 	}
-	s := float64(x.x[r*x.d+t.at] * w[t.at])
+	s := float64(row[t.at] * w[t.at])
 	if t.Absent {
-		s += float64(x.x[r*x.d+t.at+1] * w[t.at+1])
+		s += float64(row[t.at+1] * w[t.at+1])
 	}
 	return s
 }
@@ -192,7 +197,7 @@ func (m *Model) UnmarshalJSON(b []byte) error {
 		}
 	}
 	m.d, m.params = place(m.Terms)
-	if m.Classes < 2 || m.Classes > maxClasses || len(m.Terms) == 0 || len(m.Weights) != m.functions()*m.params {
+	if m.Classes < 1 || m.Classes > maxClasses || len(m.Terms) == 0 || len(m.Weights) != m.functions()*m.params {
 		return errors.New("linear model: the number of weights does not fit its features")
 	}
 	for _, w := range m.Weights {
@@ -207,4 +212,6 @@ func (m *Model) UnmarshalJSON(b []byte) error {
 const (
 	maxClasses = 1 << 10
 	maxWeight  = 1e200
+
+	maxClassWeight = 1e6
 )

@@ -75,7 +75,7 @@ func TestLoadRefuses(t *testing.T) {
 		t.Errorf("probability %v, want %v", got, want)
 	}
 	for name, change := range map[string][2]string{
-		"classes":           {`"classes":2`, `"classes":1`},
+		"classes":           {`"classes":2`, `"classes":0`},
 		"huge classes":      {`"classes":2`, `"classes":9223372036854775807`},
 		"no terms":          {`"terms":[`, `"terms":[],"x":[`},
 		"weights missing":   {`[1,0]`, `[1]`},

@@ -29,7 +29,8 @@ def fit(classes, C):
     return C * loss + 0.5 * (m.coef_**2).sum(), p[0], p[123], loss / N, np.bincount(y)
 
 
-for classes, C in [(2, 1.0), (2, 0.01), (3, 1.0)]:
-    objective, first, other, loss, counts = fit(classes, C)
-    print(f"classes {classes} C {C} rows {counts}: objective {objective:.12f} log loss {loss:.12f}")
-    print("  row 0", [f"{v:.12f}" for v in first], "row 123", [f"{v:.12f}" for v in other])
+if __name__ == "__main__":
+    for classes, C in [(2, 1.0), (2, 0.01), (3, 1.0)]:
+        objective, first, other, loss, counts = fit(classes, C)
+        print(f"classes {classes} C {C} rows {counts}: objective {objective:.12f} log loss {loss:.12f}")
+        print("  row 0", [f"{v:.12f}" for v in first], "row 123", [f"{v:.12f}" for v in other])

@@ -17,6 +17,9 @@ import (
 type Params struct {
 	C       float64 `json:"c"`        // inverse strength of the penalty, as scikit-learn's
 	MaxIter int     `json:"max_iter"` // 0: 100 steps of Newton's method, 1000 of L-BFGS
+	L1Ratio float64 `json:"l1_ratio"` // share of the penalty that is on absolute values: 0 is ridge, 1 lasso
+
+	ClassWeight train.ClassWeight `json:"class_weight,omitzero"`
 }
 
 // Validate implements pipeline's check of parameters.
@@ -25,7 +28,11 @@ func (p *Params) Validate() error {
 	if !(p.C > 0 && p.C <= 1e12) {
 		strength = fmt.Errorf("c is %v, want a positive number", p.C)
 	}
-	return errors.Join(strength, train.Positive("max_iter", p.MaxIter, 0))
+	var share error
+	if !(p.L1Ratio >= 0 && p.L1Ratio <= 1) {
+		share = fmt.Errorf("l1_ratio is %v, want 0 to 1", p.L1Ratio)
+	}
+	return errors.Join(strength, share, train.Positive("max_iter", p.MaxIter, 0), p.ClassWeight.Check())
 }
 
 // Kind describes the stage.
@@ -36,8 +43,13 @@ func Kind() pipeline.Kind {
 		Params: func() any { return &Params{C: 1} },
 		Run: func(_ context.Context, c *pipeline.Call) error {
 			p := c.Params.(*Params)
-			return train.Run(c, "logistic_regression", "native", func(d *dataset.Dataset, m *model.Model) (err error) {
-				m.Linear, err = linear.Fit(d.Features, d.Y, len(d.Classes), linear.Options{C: p.C, MaxIter: p.MaxIter, Cores: c.Cores})
+			return train.Run(c, "logistic_regression", "native", func(d *dataset.Dataset, m *model.Model) error {
+				weights, err := p.ClassWeight.Weights(d)
+				if err != nil {
+					return err
+				}
+				m.Linear, err = linear.Fit(d.Features, d.Y, len(d.Classes),
+					linear.Options{C: p.C, L1Ratio: p.L1Ratio, ClassWeights: weights, MaxIter: p.MaxIter, Cores: c.Cores})
 				if err == nil && !m.Linear.Converged {
 					c.Warn("NOT_CONVERGED", fmt.Sprintf("the logistic regression stopped after %d iterations before it converged", m.Linear.Iterations), "")
 				}
