@@ -510,7 +510,7 @@ func TestExpand(t *testing.T) {
 	if out, err := run("s", "none"); err != nil || string(out.Outputs[1].Inline) != `{"schema":"hashline.stages/1","stages":[]}` {
 		t.Errorf("%+v, %v", out, err)
 	}
-	if _, err := run("s", "wrong"); !IsPermanent(err) || !strings.Contains(err.Error(), `the name "elsewhere" does not start with s:`) {
+	if _, err := run("s", "wrong"); !IsPermanent(err) || !strings.Contains(err.Error(), `the name "elsewhere" has to start with "s:"`) {
 		t.Errorf("%v", err)
 	}
 	for _, kind := range []string{"plain", "forger"} {

@@ -83,7 +83,7 @@ func CheckExpansion(parent Stage, upstream func(name string) (Stage, bool), stag
 // returned checks one of the stages that parent returned.
 func (v *validator) returned(parent Stage, s *Stage) error {
 	if !strings.HasPrefix(s.Name, parent.Name+":") {
-		return fmt.Errorf("the name %.80q does not start with %s:", s.Name, parent.Name)
+		return fmt.Errorf("the name %.80q has to start with %q", s.Name, parent.Name+":")
 	}
 	for _, n := range s.Needs {
 		if n.Each && n.Stage == parent.Name {

@@ -9,6 +9,44 @@ import (
 	"github.com/hashline/hashline/artifact"
 )
 
+// Inputs returns the inputs that Execute wants for s, after WithReturned. outputs tells what a stage gave, and false for one
+// that gave nothing, since it failed, was skipped or was canceled; its absence is an error unless s runs without it.
+func (s Stage) Inputs(outputs func(stage string) ([]artifact.Output, bool)) ([]Input, error) {
+	inputs := make([]Input, 0, len(s.Needs)+1)
+	for _, n := range s.Needs {
+		switch {
+		case n.Artifact != nil:
+			inputs = append(inputs, Input{Role: n.Role, Ref: *n.Artifact})
+		case n.orderOnly():
+		case n.Each:
+			return nil, fmt.Errorf("stage %s: what %s returned is not known", s.Name, n.Stage)
+		default:
+			o, ok := findOutput(outputs, n.Stage, n.Output)
+			if ok {
+				inputs = append(inputs, Input{Role: n.Role, Ref: o.Ref, Inline: o.Inline})
+			} else if !s.Always && n.OnFailure != GoOn {
+				return nil, fmt.Errorf("stage %s: its input %s, output %s of stage %s, is not there", s.Name, n.Role, n.Output, n.Stage)
+			}
+		}
+	}
+	if s.If != nil {
+		if o, ok := findOutput(outputs, s.If.Stage, s.If.Output); ok {
+			inputs = append(inputs, Input{Role: ConditionRole, Ref: o.Ref, Inline: o.Inline})
+		}
+	}
+	return inputs, nil
+}
+
+func findOutput(outputs func(stage string) ([]artifact.Output, bool), stage, name string) (artifact.Output, bool) {
+	of, _ := outputs(stage)
+	for _, o := range of {
+		if o.Name == name {
+			return o, true
+		}
+	}
+	return artifact.Output{}, false
+}
+
 // open returns the verified bytes of an input, which are with it or in the store.
 func (in Input) open(ctx context.Context, store *artifact.Store) (*artifact.Blob, error) {
 	blob, err := store.OpenOutput(ctx, artifact.Output{Ref: in.Ref, Inline: in.Inline})
