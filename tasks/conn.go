@@ -1,13 +1,14 @@
 package tasks
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
+	"regexp"
 	"sync"
 	"time"
 
@@ -22,9 +23,10 @@ import (
 type Conn struct {
 	redis    redis.UniversalClient
 	key      keyspace
-	options  *redis.Options
 	embedded bool
+	another  func() redis.UniversalClient // makes a client like redis
 	close    func() error
+	copies   copies
 }
 
 // quiet drops what go-redis would write to standard error: every failure is returned as an error too.
@@ -34,48 +36,104 @@ func (quiet) Printf(context.Context, string, ...any) {}
 
 func init() { redis.SetLogger(quiet{}) }
 
-// dialTimeout is how long an unreachable Redis may keep a command waiting.
-const dialTimeout = 4 * time.Second
+// ConnOption is an option of Dial or NewConn.
+type ConnOption func(*access)
 
-// Dial connects to the Redis at a URL: redis://[user:password@]host:port/db, rediss:// for TLS, or unix://path. An
-// unreachable or refusing one is an error of class unreachable within five seconds. Passwords are in no message.
-func Dial(ctx context.Context, location string) (*Conn, error) {
-	o, err := redis.ParseURL(location)
-	if err != nil {
-		return nil, (&pipeline.Error{Class: pipeline.ClassUsage, Message: "the Redis URL is not valid: " + withoutPassword(location)}).
-			WithHint("want redis://host:port/db, rediss://host:port/db or unix:///path")
+// WithPrefix lets the names of keys and channels begin with something else than DefaultPrefix: letters, digits and . _ - : of
+// at most 64 characters. All clients and workers of a queue need the same. It may also stand in the URL, as ?prefix=NAME.
+func WithPrefix(prefix string) ConnOption { return func(a *access) { a.prefix = prefix } }
+
+// WithCredentials sets user and password of the Redis servers, for Dial with a URL that has none.
+func WithCredentials(user, password string) ConnOption {
+	return func(a *access) { a.username, a.password = user, password }
+}
+
+// WithSentinelCredentials sets user and password of the Sentinels, for Dial.
+func WithSentinelCredentials(user, password string) ConnOption {
+	return func(a *access) { a.sentinelUsername, a.sentinelPassword = user, password }
+}
+
+// WithCA names a file with the certificates, as PEM, that those of the servers must be signed by, for Dial with TLS. It may
+// also stand in the URL, as ?ca=FILE.
+func WithCA(file string) ConnOption { return func(a *access) { a.ca = file } }
+
+// WithTLS sets all of TLS, for Dial with TLS. TLS 1.2 is the least, whatever it says.
+func WithTLS(c *tls.Config) ConnOption { return func(a *access) { a.tls = c } }
+
+// Dial connects to the Redis at a URL:
+//
+//	redis://[user:password@]host[:port][/db]
+//	unix://[user:password@]/path[?db=db]
+//	redis-sentinel://[user:password@]host[:port],...[/db]?master=NAME
+//	redis-cluster://[user:password@]host[:port],...
+//
+// With rediss for redis it speaks TLS. Parameters: prefix (see WithPrefix); ca, cert and key (files as PEM: the CA of the servers,
+// and a certificate of ours with its key) and server_name for TLS; sentinel_username and sentinel_password; and those of
+// redis.ParseURL that set no time or size. What the URL says goes before the options.
+//
+// A Redis that does not answer, refuses, or is older than 6.2 is an error of class unreachable within five seconds, a URL or
+// file that cannot be used one of class usage. Passwords are in no message.
+func Dial(ctx context.Context, url string, options ...ConnOption) (*Conn, error) {
+	var a access
+	for _, set := range options {
+		set(&a)
 	}
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = dialTimeout, 10*time.Second, 10*time.Second
-	o.ContextTimeoutEnabled = true // else a server that accepts and is silent costs ReadTimeout
-	o.MaxRetries = 1
-	o.PoolSize = poolSize
-	c := &Conn{redis: redis.NewClient(o), key: DefaultPrefix, options: o}
+	l, err := parseLocation(url, a)
+	if err != nil {
+		return nil, err
+	}
+	c, err := newConn(l.client(), l.client, l.access.prefix)
+	if err != nil {
+		return nil, err
+	}
 	c.close = c.redis.Close
-	ping, cancel := context.WithTimeout(ctx, dialTimeout)
+	check, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	if err := c.redis.Ping(ping).Err(); err != nil {
+	if err := c.check(check); err != nil {
 		_ = c.redis.Close()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, unreachable(err, withoutPassword(location))
+		return nil, unreachable(err, l.name)
 	}
 	c.redis.AddHook(breather{})
 	return c, nil
 }
 
-// poolSize bounds the connections of a process. They are made when they are needed; everyone who watches holds one.
-const poolSize = 128
-
-// withoutPassword returns what of a URL may be printed.
-func withoutPassword(location string) string {
-	u, err := url.Parse(location)
-	if err != nil {
-		return "it cannot be parsed"
+// NewConn takes a client that a program has, of whatever kind: redis.Client, with or without Sentinel, or redis.ClusterClient.
+// Close leaves it open. It is an error of class usage for a client that spreads keys by itself (redis.Ring), which no script
+// over several keys survives. That Redis is 6.2 or later is for the program to see to.
+func NewConn(client redis.UniversalClient, options ...ConnOption) (*Conn, error) {
+	var a access
+	for _, set := range options {
+		set(&a)
 	}
-	u.RawQuery, u.Fragment = "", ""
-	return u.Redacted()
+	var another func() redis.UniversalClient
+	switch client := client.(type) {
+	case *redis.Client:
+		another = func() redis.UniversalClient { o := *client.Options(); return redis.NewClient(&o) }
+	case *redis.ClusterClient:
+		another = func() redis.UniversalClient { o := *client.Options(); return redis.NewClusterClient(&o) }
+	default:
+		return nil, usageOf(fmt.Sprintf("a client of type %T cannot be used", client), "want a redis.Client or a redis.ClusterClient")
+	}
+	c, err := newConn(client, another, a.prefix)
+	if err != nil {
+		return nil, err
+	}
+	c.close = func() error { return nil }
+	return c, nil
 }
+
+func newConn(client redis.UniversalClient, another func() redis.UniversalClient, prefix string) (*Conn, error) {
+	prefix = cmp.Or(prefix, DefaultPrefix)
+	if !validPrefix.MatchString(prefix) {
+		return nil, usageOf(fmt.Sprintf("%.80q cannot be the prefix of keys", prefix), "want letters, digits and . _ - : of at most 64 characters")
+	}
+	return &Conn{redis: client, key: keyspace(prefix), another: another}, nil
+}
+
+var validPrefix = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
 
 // breather makes a caller whose command failed wait a moment: asynq asks for the next task at once after an error, which
 // would keep a processor busy for as long as Redis is away.
@@ -112,7 +170,8 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 func unreachable(err error, where string) error {
-	if errors.Is(err, context.Canceled) {
+	var ours *pipeline.Error
+	if errors.Is(err, context.Canceled) || errors.As(err, &ours) {
 		return err
 	}
 	message := "Redis does not answer"
@@ -120,15 +179,20 @@ func unreachable(err error, where string) error {
 		message += " at " + where
 	}
 	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	hint := "check that it runs, and its address and password"
 	switch {
 	case errors.As(err, &dns):
 		message += ": there is no such host"
 	case errors.Is(err, context.DeadlineExceeded):
 		message += " in time"
+	case errors.As(err, &certificate):
+		message += " with a certificate to trust: " + err.Error()
+		hint = "name the CA that signed it, as ?ca=FILE in the URL"
 	default:
 		message += ": " + err.Error()
 	}
-	return (&pipeline.Error{Class: pipeline.ClassUnreachable, Message: message}).WithHint("check that it runs, and its address and password")
+	return (&pipeline.Error{Class: pipeline.ClassUnreachable, Message: message}).WithHint("%s", hint)
 }
 
 // StartEmbedded starts a Redis in this process, for one machine: on a loopback port, with a random password, without
@@ -141,7 +205,8 @@ func StartEmbedded(context.Context) (*Conn, error) {
 		return nil, fmt.Errorf("starting the embedded Redis: %w", err)
 	}
 	o := &redis.Options{Addr: m.Addr(), Password: password, Protocol: 2, DisableIdentity: true, PoolSize: poolSize}
-	c := &Conn{redis: redis.NewClient(o), key: DefaultPrefix, options: o, embedded: true}
+	another := func() redis.UniversalClient { own := *o; return redis.NewClient(&own) }
+	c := &Conn{redis: another(), key: DefaultPrefix, embedded: true, another: another}
 	stop := make(chan struct{})
 	var ticking sync.WaitGroup
 	ticking.Go(func() { tick(m, stop) })
@@ -173,18 +238,14 @@ func tick(m *miniredis.Miniredis, stop <-chan struct{}) {
 	}
 }
 
-// Close ends the connection, and the embedded Redis with everything in it.
+// Close ends the connection, and the embedded Redis with everything in it. It leaves a client of NewConn open.
 func (c *Conn) Close() error { return c.close() }
 
-// AsynqOptions returns the options for tools that speak to asynq, such as its web monitor.
-func (c *Conn) AsynqOptions() asynq.RedisConnOpt {
-	o := asynq.RedisClientOpt{Network: c.options.Network, Addr: c.options.Addr, Username: c.options.Username, Password: c.options.Password, DB: c.options.DB,
-		DialTimeout: c.options.DialTimeout, ReadTimeout: c.options.ReadTimeout, WriteTimeout: c.options.WriteTimeout, PoolSize: c.options.PoolSize}
-	if c.options.TLSConfig != nil {
-		o.TLSConfig = c.options.TLSConfig.Clone()
-		if o.TLSConfig.MinVersion == 0 {
-			o.TLSConfig.MinVersion = tls.VersionTLS12
-		}
-	}
-	return o
-}
+// AsynqOptions returns the options for tools that speak to asynq, such as its Inspector and its web monitor. Each makes a
+// client of its own from them, and closes that.
+func (c *Conn) AsynqOptions() asynq.RedisConnOpt { return asynqOptions{c.another} }
+
+// asynqOptions keep what asynq's own have no place for: the CA, the name of the server, times and sizes.
+type asynqOptions struct{ another func() redis.UniversalClient }
+
+func (o asynqOptions) MakeRedisClient() any { return o.another() }

@@ -44,6 +44,7 @@ const (
 
 // core is the part of clients and workers that changes the state of runs.
 type core struct {
+	conn     *Conn
 	redis    redis.UniversalClient
 	key      keyspace
 	store    *artifact.Store
@@ -61,7 +62,7 @@ func newCore(c Config) (*core, error) {
 	if c.Conn == nil || c.Store == nil {
 		return nil, errors.New("tasks: Config needs Conn and Store")
 	}
-	k := &core{redis: c.Conn.redis, key: c.Conn.key, store: c.Store, registry: c.Registry, queue: cmp.Or(c.Queue, DefaultQueue), log: c.Log, plans: map[artifact.Digest]*planIndex{}, drains: map[string]bool{},
+	k := &core{conn: c.Conn, redis: c.Conn.redis, key: c.Conn.key, store: c.Store, registry: c.Registry, queue: cmp.Or(c.Queue, DefaultQueue), log: c.Log, plans: map[artifact.Digest]*planIndex{}, drains: map[string]bool{},
 		asynq: asynq.NewClientFromRedisClient(c.Conn.redis)}
 	if k.log == nil {
 		k.log = slog.New(slog.DiscardHandler)

@@ -132,7 +132,7 @@ func TestReconcilerDrainsAndSettles(t *testing.T) {
 	}
 	// A submitter that died between creating the run and handing its first stage to the queue.
 	r := Request{RunID: artifact.NewRunID(time.Now()), Plan: p}
-	args, err := r.args(ref, b.store.ID(), "hashline")
+	args, err := r.args(ref, b.store.ID(), b.client.queue)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestRedisRestarts(t *testing.T) {
 
 // A heartbeat that is gone tells its own worker that others may have lost theirs too.
 func TestGapInHeartbeatsStartsJudgingAnew(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		ctx := context.Background()
 		w, err := NewWorker(b.config, WorkerOptions{})
 		if err != nil {

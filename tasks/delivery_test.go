@@ -15,7 +15,7 @@ import (
 )
 
 func TestDrainFinishesWhatRuns(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		_, stop := b.worker(WorkerOptions{Concurrency: 1})
 		dir := t.TempDir()
 		id := b.submit(plan(stage("a", "gate", gateParams{Text: "a", Started: dir + "/started", Open: dir + "/open"}), stage("b", "text", textParams{"b"}, "a")))
@@ -156,12 +156,12 @@ func TestDrainLeavesDeafStages(t *testing.T) {
 
 // asynq may deliver a task twice; the second delivery does nothing.
 func TestTaskDeliveredTwice(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		ctx := context.Background()
 		dir := t.TempDir()
 		p := plan(stage("a", "gate", gateParams{Text: "a", Started: dir + "/started", Open: dir + "/open"}))
 		id := b.submit(p)
-		info, err := asynq.NewInspectorFromRedisClient(b.conn.redis).GetTaskInfo("hashline", taskID(id, "a", 1))
+		info, err := asynq.NewInspectorFromRedisClient(b.conn.redis).GetTaskInfo(b.client.queue, taskID(id, "a", 1))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -47,7 +47,7 @@ func TestFailureSkipsDownstreamOnly(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		b.worker(WorkerOptions{Concurrency: 2})
 		dir := t.TempDir()
 		id := b.submit(plan(stage("a", "gate", gateParams{Text: "a", Started: dir + "/started", Open: dir + "/never"}), stage("b", "text", textParams{"b"}, "a")))
@@ -171,7 +171,7 @@ func TestRetriesThatARunAllows(t *testing.T) {
 
 // The message of a cancel reaches a running stage by itself: here there is no flag that a heartbeat might find.
 func TestCancelReachesARunningStage(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		ctx := context.Background()
 		b.worker(WorkerOptions{Concurrency: 1})
 		dir := t.TempDir()

@@ -72,7 +72,7 @@ func TestWorkerLeavesWhatIsNotItsOwn(t *testing.T) {
 		{"a kind is lacking", "does not know the kind text", (*bench).fewKinds},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, b *bench) {
+			onEach(t, func(t *testing.T, b *bench) {
 				t.Parallel()
 				b.with(c.config(b), WorkerOptions{Concurrency: 1})
 				id := b.submit(plan(stage("a", "text", textParams{"a"})))
@@ -198,7 +198,7 @@ func (b *bench) loseTask(run, stage string, attempt int) {
 }
 
 func TestHostileTextsStayText(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		b.worker(WorkerOptions{Concurrency: 1})
 		for _, text := range []string{"<script>\x1b[31m' OR 1=1 --", "]]..redis.call('FLUSHALL')..[[", "\x00\xff\n\r", strings.Repeat("x", 100_000)} {
 			r, _ := b.wait(b.submit(plan(stage("a", "text", textParams{text}), stage("b", "boom", textParams{text}, "a"))))
@@ -213,7 +213,7 @@ func TestHostileTextsStayText(t *testing.T) {
 }
 
 func TestEventsAreStoredAsTheyWere(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		b.worker(WorkerOptions{Concurrency: 2})
 		ctx := context.Background()
 		id := b.submit(diamond())
@@ -254,7 +254,7 @@ func TestEventsAreStoredAsTheyWere(t *testing.T) {
 }
 
 func TestWatchEndsWithItsContext(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		id := b.submit(diamond())
 		ctx, cancel := context.WithCancel(context.Background())
 		err := b.client.Watch(ctx, id, "", func(pipeline.Event) error {

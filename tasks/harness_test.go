@@ -8,8 +8,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -144,7 +146,9 @@ func TestMain(m *testing.M) {
 		workerProcess()
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	cluster.life.End()
+	os.Exit(code)
 }
 
 // bench is a store, a Redis and what runs on them.
@@ -157,10 +161,30 @@ type bench struct {
 	client *Client
 }
 
-// onBoth runs a test on the embedded and on a real Redis.
-func onBoth(t *testing.T, f func(t *testing.T, b *bench)) {
+// onEach runs a test on the embedded Redis, on a real one and on a Cluster.
+func onEach(t *testing.T, f func(t *testing.T, b *bench)) {
 	t.Run("embedded", func(t *testing.T) { f(t, newBench(t, "")) })
 	t.Run("redis", func(t *testing.T) { f(t, newBench(t, needs.Redis(t).URL())) })
+	t.Run("cluster", func(t *testing.T) { f(t, newBench(t, sharedCluster(t))) })
+}
+
+// cluster serves all tests, which begin their keys differently and have a queue each.
+var cluster struct {
+	once sync.Once
+	*needs.Cluster
+	life needs.Life
+	used atomic.Int64
+}
+
+// sharedCluster returns the URL of a part of the Cluster.
+func sharedCluster(t *testing.T) string {
+	t.Helper()
+	needs.Tool(t, "redis-server")
+	cluster.once.Do(func() { cluster.Cluster = needs.RedisCluster(&cluster.life) })
+	if cluster.Cluster == nil {
+		t.Fatal("the Cluster did not start")
+	}
+	return cluster.URL() + "?prefix=part" + strconv.FormatInt(cluster.used.Add(1), 10)
 }
 
 func newBench(t *testing.T, url string) *bench {
@@ -188,7 +212,8 @@ func newBench(t *testing.T, url string) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.config = Config{Conn: b.conn, Store: b.store, Registry: registry, Poll: 2 * time.Millisecond}
+	_, queue, _ := strings.Cut(url, "?prefix=")
+	b.config = Config{Conn: b.conn, Store: b.store, Registry: registry, Queue: queue, Poll: 2 * time.Millisecond}
 	if b.client, err = NewClient(b.config); err != nil {
 		t.Fatal(err)
 	}

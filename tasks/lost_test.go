@@ -19,7 +19,7 @@ import (
 // Redis loses everything while a stage runs: whoever waits is told, and submitting again finds the work done.
 func TestRedisIsEmptied(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		ctx := context.Background()
 		b.worker(WorkerOptions{Concurrency: 1})
 		dir := t.TempDir()

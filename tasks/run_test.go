@@ -12,7 +12,7 @@ import (
 )
 
 func TestRunDiamond(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		b.worker(WorkerOptions{Concurrency: 4})
 		r, events := b.wait(b.submit(diamond()))
 		if r.Status != pipeline.Succeeded || r.ResultDigest == "" || r.Error != nil {
@@ -70,7 +70,7 @@ func TestManyInputsUseAManifest(t *testing.T) {
 
 // Hundreds of stages become ready at once, and one waits for them all.
 func TestWidePlan(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		const n = 600 // more events than longStream
 		p := plan(stage("root", "text", textParams{"r"}))
 		var names []string
@@ -96,7 +96,7 @@ func TestWidePlan(t *testing.T) {
 }
 
 func TestTwoSubmissionsAtOnce(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		b.worker(WorkerOptions{Concurrency: 2})
 		b.worker(WorkerOptions{Concurrency: 2})
 		var ids []string

@@ -25,7 +25,7 @@ type machine struct {
 func newMachine(t *testing.T, b *bench, p *pipeline.Plan, attempts int) *machine {
 	t.Helper()
 	r := Request{RunID: artifact.NewRunID(time.Now()), Plan: p, Attempts: attempts}
-	args, err := r.args(artifact.Ref{}, b.store.ID(), "hashline")
+	args, err := r.args(artifact.Ref{}, b.store.ID(), b.client.queue)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,13 +254,13 @@ func TestStateMachine(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, b *bench) { c.steps(newMachine(t, b, c.plan, c.attempts)) })
+			onEach(t, func(t *testing.T, b *bench) { c.steps(newMachine(t, b, c.plan, c.attempts)) })
 		})
 	}
 }
 
 func TestForgottenRunsStayForgotten(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		m := &machine{t, b, artifact.NewRunID(time.Now())}
 		m.answer(m.claim("a", 1, "w"), "gone")
 		m.answer(m.finish("a", 1, "w"), "gone 0")

@@ -89,6 +89,9 @@ func (w *Worker) ID() string { return w.info.ID }
 func (w *Worker) Run(ctx context.Context) error {
 	own, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	if err := w.conn.check(own); err != nil {
+		return unreachable(err, "")
+	}
 	if err := w.beat(own); err != nil {
 		return unreachable(err, "")
 	}
@@ -155,12 +158,8 @@ func (w *Worker) serverConfig() asynq.Config {
 
 // checkRedis warns of a Redis that may throw away the state of runs when its memory is full.
 func (w *Worker) checkRedis(ctx context.Context) {
-	if w.config.Conn.embedded {
-		return
-	}
-	policy, err := w.redis.ConfigGet(ctx, "maxmemory-policy").Result()
-	if p := policy["maxmemory-policy"]; err == nil && p != "" && p != "noeviction" {
-		w.log.Warn("Redis may evict the state of runs when its memory is full; set maxmemory-policy to noeviction", "maxmemory-policy", p)
+	for _, warning := range w.conn.Warnings(ctx) {
+		w.log.Warn(warning)
 	}
 }
 

@@ -3,32 +3,60 @@ package needs
 import (
 	"bufio"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // Server is a redis-server of one test's own, on this machine. It ends with its test.
 type Server struct {
 	Addr string // HOST:PORT
+	Dir  string // where it keeps its files
 	t    testing.TB
 	args []string
+	port string // the flag that takes the port
+	sign string // what it says when it is ready
 	cmd  *exec.Cmd
 }
 
 // Redis starts a redis-server, without persistence unless further arguments such as "--appendonly", "yes" ask for it.
+// HASHLINE_REDIS_SERVER names another program than the one on the path: another version, or Valkey.
 func Redis(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, args: append([]string{Tool(t, "redis-server"), "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()}, args...)}
-	t.Cleanup(s.Kill)
+	return start(t, freeAddr, "--port", append([]string{"--save", ""}, args...))
+}
+
+// start starts a server at an address that nobody uses.
+func start(t testing.TB, free func(testing.TB) string, port string, args []string) *Server {
+	t.Helper()
+	s := &Server{t: t, Dir: t.TempDir(), port: port, sign: "Ready to accept connections"}
+	s.args = append([]string{program(t), "--bind", "127.0.0.1", "--dir", s.Dir}, args...)
+	s.launch(free)
+	return s
+}
+
+func program(t testing.TB) string {
+	if other := os.Getenv("HASHLINE_REDIS_SERVER"); other != "" {
+		return other
+	}
+	return Tool(t, "redis-server")
+}
+
+func (s *Server) launch(free func(testing.TB) string) {
+	s.t.Helper()
+	s.t.Cleanup(s.Kill)
 	for range 5 { // somebody may take the port first
-		s.Addr = freeAddr(t)
+		s.Addr = free(s.t)
 		if s.start() {
-			return s
+			return
 		}
 	}
-	t.Fatal("redis-server does not start")
-	return nil
+	s.t.Fatal(s.args, "does not start")
 }
 
 // URL returns how the commands name the server's first database.
@@ -43,6 +71,12 @@ func (s *Server) Kill() {
 	s.cmd = nil
 }
 
+// Stop holds the server as if it hung, with its connections open, until Continue or Kill.
+func (s *Server) Stop() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Continue lets a server that was stopped go on.
+func (s *Server) Continue() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
+
 // Restart starts the server again after Kill, at the same address and with what it keeps on disk.
 func (s *Server) Restart() {
 	s.t.Helper()
@@ -55,7 +89,7 @@ func (s *Server) Restart() {
 func (s *Server) start() bool {
 	s.t.Helper()
 	_, port, _ := net.SplitHostPort(s.Addr)
-	cmd := exec.Command(s.args[0], append(s.args[1:len(s.args):len(s.args)], "--port", port)...)
+	cmd := exec.Command(s.args[0], append(s.args[1:len(s.args):len(s.args)], s.port, port)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		s.t.Fatal(err)
@@ -65,7 +99,7 @@ func (s *Server) start() bool {
 	}
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
-		if strings.Contains(lines.Text(), "Ready to accept connections") {
+		if strings.Contains(lines.Text(), s.sign) {
 			go func() {
 				for lines.Scan() { // else it stops when the pipe is full
 				}
@@ -76,6 +110,37 @@ func (s *Server) start() bool {
 	}
 	_ = cmd.Wait()
 	return false
+}
+
+// CLI runs a command with redis-cli and returns the answer; an error of the server is one.
+func (s *Server) CLI(args ...string) (string, error) {
+	_, port, _ := net.SplitHostPort(s.Addr)
+	out, err := exec.Command(Tool(s.t, "redis-cli"), append([]string{"-p", port, "-e"}, args...)...).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// Await repeats a command until its answer holds all the texts.
+func (s *Server) Await(texts []string, args ...string) {
+	s.t.Helper()
+	var answer string
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		answer, _ = s.CLI(args...)
+		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(answer, text) }) {
+			return
+		}
+	}
+	s.t.Fatalf("%s: %v does not say %q:\n%s", s.Addr, args, texts, answer)
+}
+
+// Socket returns where a server that was started with it listens: "--unixsocket", Socket(t).
+func Socket(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "redis") // a path of a test may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "s")
 }
 
 // freeAddr returns a loopback address that nobody listens on.

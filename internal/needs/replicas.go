@@ -1,0 +1,141 @@
+package needs
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Sentinels are three Sentinels that watch a master, called main, with two replicas. They replace it a second after its end.
+type Sentinels struct {
+	Servers   []*Server // the first is the master at the start
+	Sentinels []*Server
+}
+
+// RedisSentinel starts them, and returns when they know each other.
+func RedisSentinel(t testing.TB, args ...string) *Sentinels {
+	t.Helper()
+	master := Redis(t, args...)
+	host, port, _ := net.SplitHostPort(master.Addr)
+	s := &Sentinels{Servers: []*Server{master}}
+	for range 2 {
+		s.Servers = append(s.Servers, Redis(t, append([]string{"--replicaof", host + " " + port, "--repl-diskless-sync-delay", "0"}, args...)...))
+	}
+	master.Await([]string{"connected_slaves:2"}, "INFO", "replication")
+	for range 3 {
+		s.Sentinels = append(s.Sentinels, sentinel(t, host, port))
+	}
+	for _, each := range s.Sentinels {
+		each.Await([]string{"status=ok", "slaves=2", "sentinels=3"}, "INFO", "sentinel")
+	}
+	return s
+}
+
+func sentinel(t testing.TB, host, port string) *Server {
+	t.Helper()
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "sentinel.conf")
+	text := fmt.Sprintf("bind 127.0.0.1\ndir %s\nsentinel monitor main %s %s 2\nsentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n", dir, host, port)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{t: t, Dir: dir, args: []string{program(t), conf, "--sentinel"}, port: "--port", sign: "+monitor"}
+	s.launch(freeAddr)
+	return s
+}
+
+// URL names the master by its Sentinels.
+func (s *Sentinels) URL() string {
+	return "redis-sentinel://" + addresses(s.Sentinels) + "/0?master=main"
+}
+
+// Master returns the server that is the master now.
+func (s *Sentinels) Master() *Server {
+	for _, each := range s.Servers {
+		if answer, err := each.CLI("ROLE"); err == nil && strings.HasPrefix(answer, "master") {
+			return each
+		}
+	}
+	return nil
+}
+
+// Cluster is three masters, each with a replica that takes its place about two seconds after its end.
+type Cluster struct{ Servers []*Server }
+
+// RedisCluster starts one, and returns when it works and has its replicas.
+func RedisCluster(t testing.TB) *Cluster {
+	t.Helper()
+	c := &Cluster{}
+	create := []string{"--cluster", "create", "--cluster-replicas", "1", "--cluster-yes"}
+	for range 6 {
+		s := start(t, freeBusAddr, "--port", []string{"--save", "", "--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--repl-diskless-sync-delay", "0"})
+		c.Servers = append(c.Servers, s)
+		create = append(create, s.Addr)
+	}
+	if out, err := exec.Command(Tool(t, "redis-cli"), create...).CombinedOutput(); err != nil {
+		t.Fatalf("redis-cli %v: %v\n%s", create, err, out)
+	}
+	for _, s := range c.Servers {
+		s.Await([]string{"cluster_state:ok", "cluster_known_nodes:6"}, "CLUSTER", "INFO")
+		if strings.Contains(s.role(), "slave") {
+			s.Await([]string{"master_link_status:up"}, "INFO", "replication")
+		}
+	}
+	return c
+}
+
+func (s *Server) role() string {
+	answer, _ := s.CLI("ROLE")
+	first, _, _ := strings.Cut(answer, "\n")
+	return first
+}
+
+// URL names the first servers of the Cluster.
+func (c *Cluster) URL() string { return "redis-cluster://" + addresses(c.Servers[:3]) }
+
+// Masters returns the servers that are masters now.
+func (c *Cluster) Masters() []*Server {
+	var list []*Server
+	for _, s := range c.Servers {
+		if s.cmd != nil && s.role() == "master" {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func addresses(servers []*Server) string {
+	var list []string
+	for _, s := range servers {
+		list = append(list, s.Addr)
+	}
+	return strings.Join(list, ",")
+}
+
+// freeBusAddr returns a loopback address that nobody listens on, nor on the port that a Cluster adds to it.
+func freeBusAddr(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		port := 20000 + rand.IntN(10000)
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		if free(addr) && free(net.JoinHostPort("127.0.0.1", strconv.Itoa(port+10000))) {
+			return addr
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
+func free(addr string) bool {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
+}
