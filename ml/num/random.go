@@ -65,7 +65,7 @@ func (r *RNG) Intn(n int) int {
 }
 
 // Float64 returns a multiple of 2**-53 in [0, 1).
-func (r *RNG) Float64() float64 { return float64(r.Uint64()>>11) * 0x1p-53 }
+func (r *RNG) Float64() float64 { return float64(float64(r.Uint64()>>11) * 0x1p-53) }
 
 // Perm fills p with a random permutation of 0..len(p)-1 (Fisher and Yates).
 func (r *RNG) Perm(p []int32) {

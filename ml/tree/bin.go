@@ -29,6 +29,25 @@ type feature struct {
 	Bins   []uint16  // category: the bin of each level
 }
 
+// places returns where the bins lie, for cuts to be drawn between them: a number's at its cut points, those at the ends as
+// far out as their neighbours are apart, a category's one after another.
+func (f *feature) places() []float64 {
+	p := make([]float64, f.bins())
+	for i := range p {
+		switch n := len(f.Edges); {
+		case !f.Type.Numeric() || n < 2:
+			p[i] = float64(i)
+		case i == 0:
+			p[i] = f.Edges[0] - (float64(f.Edges[1]/2) - float64(f.Edges[0]/2))
+		case i == n:
+			p[i] = f.Edges[n-1] + (float64(f.Edges[n-1]/2) - float64(f.Edges[n-2]/2))
+		default:
+			p[i] = float64(f.Edges[i-1]/2) + float64(f.Edges[i]/2)
+		}
+	}
+	return p
+}
+
 // bins returns the number of codes that are not missing.
 func (f *feature) bins() int {
 	if f.Type.Numeric() {
@@ -41,11 +60,32 @@ func (f *feature) bins() int {
 	return max(top, 1)
 }
 
-// binner learns features from the columns and the labels.
+// binner learns features from the columns and the targets.
 type binner struct {
 	y       []int32
-	classes int
+	classes int // 0: numbers
+	target  []float64
+	mean    float64 // of the targets
 	maxBins int
+}
+
+func newBinner(y []int32, classes, maxBins int) *binner {
+	return &binner{y: y, classes: classes, maxBins: maxBins}
+}
+
+// newTargetBinner is for numbers, which are scaled so that their sums cannot overflow.
+func newTargetBinner(target []float64, maxBins int) *binner {
+	most := 0.0
+	for _, v := range target {
+		most = max(most, math.Abs(v))
+	}
+	_, e := math.Frexp(most)
+	b := &binner{target: make([]float64, len(target)), maxBins: maxBins}
+	for i, v := range target {
+		b.target[i] = math.Ldexp(v, -e)
+	}
+	b.mean = num.Sum(b.target) / float64(max(1, len(target)))
+	return b
 }
 
 func (b *binner) features(columns []*frame.Column, cores int) []feature {
@@ -127,27 +167,21 @@ func between(lo, hi float64) float64 {
 	return t
 }
 
-// order ranks the levels of a category by target share and merges neighbours into at most maxBins bins of similar size.
+// order ranks the levels of a category by target share, or mean, and merges neighbours into at most maxBins bins of similar
+// size.
 func (b *binner) order(c *frame.Column) ([]string, []uint16) {
-	counts := make([]int64, len(c.Levels)*b.classes)
-	for i, code := range c.Codes {
-		if code >= 0 {
-			counts[int(code)*b.classes+int(b.y[i])]++
-		}
-	}
+	scores, rows := b.levelScores(c)
 	type level struct {
 		name  string
 		score float64
 		rows  int64
 	}
-	scores := b.scores(counts)
 	var levels []level
 	total := int64(0)
 	for l, name := range c.Levels {
-		rows := sumOf(counts[l*b.classes : (l+1)*b.classes])
-		if rows > 0 {
-			levels = append(levels, level{name, scores[l], rows})
-			total += rows
+		if rows[l] > 0 {
+			levels = append(levels, level{name, scores[l], rows[l]})
+			total += rows[l]
 		}
 	}
 	slices.SortFunc(levels, func(p, q level) int {
@@ -172,6 +206,40 @@ func (b *binner) order(c *frame.Column) ([]string, []uint16) {
 		codes[i] = bins[n]
 	}
 	return names, codes
+}
+
+// levelScores places every level on a line, and counts its rows.
+func (b *binner) levelScores(c *frame.Column) (scores []float64, rows []int64) {
+	if b.classes == 0 {
+		return b.means(c)
+	}
+	k := b.classes
+	counts := make([]int64, len(c.Levels)*k)
+	for i, code := range c.Codes {
+		if code >= 0 {
+			counts[int(code)*k+int(b.y[i])]++
+		}
+	}
+	rows = make([]int64, len(c.Levels))
+	for l := range rows {
+		rows[l] = sumOf(counts[l*k : (l+1)*k])
+	}
+	return b.scores(counts), rows
+}
+
+// means places levels by the mean of their targets, smoothed by that of all. Sums go by row.
+func (b *binner) means(c *frame.Column) (scores []float64, rows []int64) {
+	scores, rows = make([]float64, len(c.Levels)), make([]int64, len(c.Levels))
+	for i, code := range c.Codes {
+		if code >= 0 {
+			scores[code] += b.target[i]
+			rows[code]++
+		}
+	}
+	for l, n := range rows {
+		scores[l] = (scores[l] + float64(smoothing*b.mean)) / (float64(n) + smoothing)
+	}
+	return scores, rows
 }
 
 func sumOf(v []int64) int64 {
@@ -258,17 +326,18 @@ func principalAxis(counts []int64, shares, prior []float64) []float64 {
 	return axis
 }
 
-// encode writes the codes of a column, one for each row. T must hold bins()+1 codes.
-func encode[T uint8 | uint16](f *feature, c *frame.Column, missing T, codes []T) {
+// encode writes the codes of a column, one for each row, and reports whether some are missing. T must hold bins()+1 codes.
+func encode[T uint8 | uint16](f *feature, c *frame.Column, missing T, codes []T) (holes bool) {
 	if f.Type.Numeric() {
 		cuts := newCutter(f.Edges)
 		for i, v := range c.Num {
-			codes[i] = missing
 			if v == v {
 				codes[i] = T(cuts.code(v))
+			} else {
+				codes[i], holes = missing, true
 			}
 		}
-		return
+		return holes
 	}
 	byCode := make([]T, len(c.Levels))
 	for i, name := range c.Levels {
@@ -282,7 +351,9 @@ func encode[T uint8 | uint16](f *feature, c *frame.Column, missing T, codes []T)
 		if code >= 0 {
 			codes[i] = byCode[code]
 		}
+		holes = holes || codes[i] == missing
 	}
+	return holes
 }
 
 // cutter finds the codes of numbers: the index of the first edge that is not below a number. Edges are kept as integers

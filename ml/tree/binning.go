@@ -11,7 +11,7 @@ type Binning struct {
 // Bin learns the bins of a column, which is a number or a category, from its rows and their classes, 0 to classes-1. Codes
 // are below maxBins, which is 2 to 2^15.
 func Bin(c *frame.Column, y []int32, classes, maxBins int) *Binning {
-	b := binner{y: y, classes: classes, maxBins: maxBins}
+	b := newBinner(y, classes, maxBins)
 	f := b.feature(c)
 	return &Binning{f, f.bins()}
 }
@@ -23,6 +23,6 @@ func (b *Binning) Bins() int { return b.bins }
 // Codes returns the code of every row of a column of the same kind.
 func (b *Binning) Codes(c *frame.Column) []uint16 {
 	codes := make([]uint16, c.Len())
-	encode(&b.feature, c, uint16(b.bins), codes)
+	_ = encode(&b.feature, c, uint16(b.bins), codes)
 	return codes
 }

@@ -7,6 +7,8 @@ import "math/bits"
 type blockPermuter struct {
 	*permuter
 	from, n int
+	tree    int // at hand
+	nodes   []walker
 	codes   []uint16   // of the rows, column by column: two codes for each feature
 	others  [][]uint16 // for each column of a feature at hand the codes that the permutations give, row by row
 	leaves  []uint32   // where the rows end in the tree with their own values
@@ -68,10 +70,11 @@ func (b *blockPermuter) run() {
 		all[i] = int32(i)
 	}
 	block := &matrix{rows: b.n, width: b.x.width, codes: b.x.codes[b.from*b.x.width : (b.from+b.n)*b.x.width]}
-	base := b.base[b.from*(b.m.classes-1) : (b.from+b.n)*(b.m.classes-1)]
-	for _, root := range b.m.roots {
-		b.m.walkTree(b.nodes, root, block, base, b.leaves)
-		b.visit(root, 0, all, nil)
+	base := b.base[b.from*b.width : (b.from+b.n)*b.width]
+	for t := range b.m.trees {
+		b.tree, b.nodes = t, b.m.trees[t].nodes
+		b.m.walkTree(t, block, base, b.leaves)
+		b.visit(0, 0, all, nil)
 		clear(b.turned)
 	}
 }
@@ -188,23 +191,21 @@ func (b *blockPermuter) follow(n walker, detours, left []detour, nl int, right [
 	return left[:nl], right[:nr]
 }
 
-// leaf notes by how much the leaf's shares differ from those of the leaves where the rows end with their own values.
+// leaf notes by how much the leaf's values differ from those of the leaves where the rows end with their own.
 func (b *blockPermuter) leaf(at uint32, detours []detour) {
-	width := b.m.classes - 1
-	value := b.m.value[int(at)*width:][:width]
+	width := b.permuter.width
 	for i := range detours {
 		t := &detours[i]
 		leaf := b.leaves[t.row]
 		if leaf == at {
 			continue
 		}
-		own := b.m.value[int(leaf)*width:][:width]
 		changes := b.changesOf(int(t.feature), b.from+int(t.row))
 		for which := t.which; which != 0; which &= which - 1 {
-			at := bits.TrailingZeros64(which) * width
-			for c, v := range value {
-				changes[at+c] += uint64(v) - uint64(own[c])
-			}
+			first := bits.TrailingZeros64(which) * width
+			row := changes[first : first+width]
+			b.m.addLeaf(b.tree, at, row, 1)
+			b.m.addLeaf(b.tree, leaf, row, ^uint64(0))
 		}
 	}
 }

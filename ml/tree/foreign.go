@@ -23,11 +23,11 @@ const foreignLimit = 1e300
 // class shares of the leaves are those of the training rows. Its other arguments are those of FitTree.
 func FitForeign(columns []*frame.Column, y []int32, classes int, learn func(features [][]float64) (*Foreign, error)) (*Ensemble, error) {
 	o := Options{MaxBins: MaxBins - 1}
-	if err := check(columns, y, classes, &o); err != nil {
+	if err := errors.Join(o.check(columns, len(y)), o.checkClasses(y, classes)); err != nil {
 		return nil, err
 	}
 	m := &Ensemble{classes: classes, features: make([]feature, len(columns))}
-	b := binner{y: y, classes: classes, maxBins: o.MaxBins}
+	b := newBinner(y, classes, o.MaxBins)
 	numbers := make([][]float64, len(columns))
 	for i, c := range columns {
 		m.features[i] = feature{Name: c.Name, Type: c.Type}
@@ -52,9 +52,13 @@ func FitForeign(columns []*frame.Column, y []int32, classes int, learn func(feat
 	if err := m.edgesOf(root); err != nil {
 		return nil, err
 	}
-	m.roots = []uint32{0}
+	m.trees = make([]grown, 1)
 	m.importNodes(root)
-	return m, m.fillShares(columns, y)
+	if err := m.fillShares(columns, y); err != nil {
+		return nil, err
+	}
+	m.trim()
+	return m, nil
 }
 
 // belowAll replaces missing values by a number below all others.
@@ -109,32 +113,34 @@ func (m *Ensemble) edgesOf(n *Foreign) error {
 
 // importNodes appends the nodes in the order of the file format: children are neighbours, behind their parent.
 func (m *Ensemble) importNodes(root *Foreign) {
-	m.addForeign()
+	m.trees[0].addLeaf()
 	m.importNode(0, root)
 }
 
-func (m *Ensemble) addForeign() {
-	m.left = append(m.left, uint32(len(m.left)))
-	m.cut = append(m.cut, leafCut)
-	m.column = append(m.column, 0)
-	m.value = append(m.value, make([]uint32, m.classes-1)...)
+// addLeaf appends a node without children and returns its place.
+func (t *grown) addLeaf() int {
+	at := len(t.nodes)
+	t.nodes = append(t.nodes, walker{left: uint32(at), cut: leafCut})
+	t.value = append(t.value, 0)
+	return at
 }
 
 func (m *Ensemble) importNode(at int, n *Foreign) {
 	if n.Left == nil || n.Right == nil {
 		return
 	}
-	left := len(m.left)
-	m.addForeign()
-	m.addForeign()
+	t := &m.trees[0]
+	left := t.addLeaf()
+	t.addLeaf()
 	f := &m.features[n.Feature]
+	node := walker{left: uint32(left), column: uint16(2 * n.Feature)}
 	if f.Type.Numeric() {
 		edge, _ := slices.BinarySearch(f.Edges, math.Nextafter(n.Below, math.Inf(-1)))
-		m.cut[at] = uint16(edge)
+		node.cut = uint16(edge)
 	} else {
-		m.cut[at] = uint16(max(0, min(math.Ceil(n.Below)-1, missingHigh-1)))
+		node.cut = uint16(max(0, min(math.Ceil(n.Below)-1, float64(f.bins()-1))))
 	}
-	m.left[at], m.column[at] = uint32(left), uint16(2*n.Feature)
+	t.nodes[at] = node
 	m.importNode(left, n.Left)
 	m.importNode(left+1, n.Right)
 }
@@ -145,16 +151,31 @@ func (m *Ensemble) fillShares(columns []*frame.Column, y []int32) error {
 	if err != nil {
 		return err
 	}
-	x := m.encode(encoders, 0, len(y))
-	nodes := m.walkers()
-	counts := make([]uint32, len(nodes)*m.classes)
+	x, t := m.encode(encoders, 0, len(y)), &m.trees[0]
+	counts := make([]uint32, len(t.nodes)*m.classes)
 	for i, class := range y {
-		counts[int(walk(nodes, 0, x.codes[i*x.width:(i+1)*x.width]))*m.classes+int(class)]++
+		counts[int(walk(t.nodes, x.codes[i*x.width:(i+1)*x.width]))*m.classes+int(class)]++
 	}
-	for i := range nodes {
-		if c := counts[i*m.classes : (i+1)*m.classes]; slices.Max(c) > 0 {
-			copy(m.value[i*(m.classes-1):], shares(c, 0))
+	for i, n := range t.nodes {
+		if n.cut != leafCut {
+			continue
 		}
+		c := counts[i*m.classes : (i+1)*m.classes]
+		s := make([]uint32, m.classes-1)
+		if slices.Max(c) > 0 {
+			s = shares(c, nil, 0)
+		}
+		t.setShares(i, s)
 	}
 	return nil
+}
+
+// setShares gives a leaf the shares of the classes after the first.
+func (t *grown) setShares(leaf int, shares []uint32) {
+	if len(shares) == 1 {
+		t.value[leaf] = shares[0]
+		return
+	}
+	t.value[leaf] = uint32(len(t.leaves))
+	t.leaves = appendPairs(t.leaves, shares)
 }

@@ -1,7 +1,6 @@
 package tree
 
 import (
-	"math"
 	"math/bits"
 	"sync"
 
@@ -15,48 +14,37 @@ const block = 32 << 10
 // parallelRows is the number of rows from which on a node's features are counted by several goroutines.
 const parallelRows = 64 << 10
 
-// data is the training set: codes by column, and what every tree shares.
-type data[T uint8 | uint16] struct {
-	columns [][]T
-	bins    []int // codes of each column that are not missing
-	classes int
-	opts    Options
-	mtry    int
-}
-
-// node is a node while a tree grows.
-type node struct {
-	left    int32 // index of the left child, the right one follows; 0 for a leaf
-	feature int32
-	cut     uint16
-	toLeft  bool     // missing values go left
-	counts  []uint32 // of a leaf by class
-}
-
-// weightMask leaves the weight of a packed row, or of a packed sum of two classes.
-const weightMask = 1<<32 - 1
-
-// grower builds one tree. Rows, their packed weights and the scratch space are partitioned in place, node by node.
+// grower builds one tree after another. Rows, their words and the scratch space are partitioned in place, node by node.
 type grower[T uint8 | uint16] struct {
 	*data[T]
 	rng     *num.RNG
 	rows    []int32  // indices into the columns
-	packed  []uint64 // weight | class<<32; for two classes weight | (weight*class)<<32
+	words   []uint64 // of the rows: see training
 	rowTemp []int32
-	pckTemp []uint64
+	wrdTemp []uint64
 	hists   []*histogram
-	order   []int32
-	nodes   []node
-	cells   [][]T    // scratch for the block copies
-	arena   []uint32 // the class counts of the leaves
+	order   []int32 // the features, in an order that every draw goes on shuffling
+	cells   [][]T   // scratch for the block copies
+	origin  []int32 // of the rows of a block, what they were before they were renumbered
+	out     grown
+	counts  []uint32 // of more than two classes: a stack of the counts of the nodes on the way
+	costs   []cost   // of each node, where the tree is to be pruned
 }
 
 // split is the best cut of one node.
 type split struct {
-	score   float64
+	key     uint64 // of the gain: see keyOf; 0 for none
 	feature int
 	cut     int
-	toLeft  bool
+	toLeft  bool   // missing values go left
+	left    uint64 // words of the rows on the left, added up; not of more than two classes
+}
+
+// tally is what a node has.
+type tally struct {
+	words   uint64   // of its rows, added up; of more than two classes the weight alone
+	counts  []uint32 // of more than two classes
+	squares uint64   // the sum of their squares
 }
 
 func newGrower[T uint8 | uint16](d *data[T], histograms int) *grower[T] {
@@ -68,90 +56,193 @@ func newGrower[T uint8 | uint16](d *data[T], histograms int) *grower[T] {
 	for range histograms {
 		g.hists = append(g.hists, newHistogram(most+1, d.classes))
 	}
+	n := d.rows()
+	g.rowTemp, g.wrdTemp = make([]int32, n), make([]uint64, n)
+	g.rows, g.words = make([]int32, n), make([]uint64, n)
 	return g
 }
 
-// start takes the rows of a tree: weights[i] copies of row i.
-func (g *grower[T]) start(y []int32, weights []uint16) {
-	g.nodes, g.arena = g.nodes[:0], g.arena[:0]
-	if g.rowTemp == nil {
-		g.rowTemp, g.pckTemp = make([]int32, len(y)), make([]uint64, len(y))
-		g.rows, g.packed = make([]int32, len(y)), make([]uint64, len(y))
+// start takes the rows of a tree: weights[i] copies of row i, or one of each.
+func (g *grower[T]) start(weights []uint16) {
+	for i := range g.order {
+		g.order[i] = int32(i)
 	}
-	rows, packed := g.rows[:len(y)], g.packed[:len(y)]
-	n := 0
-	for i, class := range y {
+	g.out.nodes, g.out.value, g.out.leaves = g.out.nodes[:0], g.out.value[:0], g.out.leaves[:0]
+	g.counts, g.costs = g.counts[:0], g.costs[:0]
+	n := g.data.rows()
+	rows, words := g.rows[:n], g.words[:n]
+	kept := 0
+	for i := range n {
 		w := uint64(1)
 		if weights != nil {
 			w = uint64(weights[i])
 		}
-		p := w | uint64(class)<<32
-		if g.classes == 2 {
-			p = w | w*uint64(class)<<32
-		}
-		rows[n], packed[n] = int32(i), p
-		n += int((w + math.MaxUint16) >> 16) // a row without copies is written over
+		rows[kept], words[kept] = int32(i), g.word(i, w)
+		kept += int((w + 1<<16 - 1) >> 16) // a row without copies is written over
 	}
-	g.rows, g.packed = rows[:n], packed[:n]
+	g.rows, g.words = rows[:kept], words[:kept]
 }
 
 // grow builds the tree over the rows given to start.
 func (g *grower[T]) grow() {
-	g.nodes = append(g.nodes, node{})
-	g.node(0, 0, len(g.rows), 0, g.columns, false)
+	g.out.addLeaf()
+	n := g.tallyOf(0, len(g.rows))
+	if g.opts.MaxLeafNodes > 0 {
+		g.growBestFirst(n)
+	} else {
+		g.node(0, 0, len(g.rows), 0, n, g.columns, false)
+	}
+	if g.opts.CCPAlpha > 0 {
+		g.prune(n)
+	}
+}
+
+// take hands out a copy of the tree and leaves the grower ready for another.
+func (g *grower[T]) take() grown {
+	t := grown{nodes: append([]walker(nil), g.out.nodes...), value: append([]uint32(nil), g.out.value...)}
+	if len(g.out.leaves) > 0 {
+		t.leaves = append([]uint64(nil), g.out.leaves...)
+	}
+	return t
 }
 
 // node splits the node of rows [from, to), or leaves it a leaf.
-func (g *grower[T]) node(at, from, to, depth int, columns [][]T, copied bool) {
-	before := len(g.arena)
-	n := newTally(g.count(from, to))
-	g.nodes[at].counts = n.counts
-	o := &g.opts
-	if n.pure() || (o.MaxDepth > 0 && depth >= o.MaxDepth) || n.total < uint64(o.MinSamplesSplit) || n.total < 2*uint64(o.MinSamplesLeaf) {
+func (g *grower[T]) node(at, from, to, depth int, n tally, columns [][]T, copied bool) {
+	g.note(at, n, from, to, copied)
+	if g.terminal(n, from, to, depth) {
+		g.leaf(at, n, from, to, copied)
 		return
 	}
 	if !copied && to-from <= block && len(g.columns[0]) > 2*block {
 		columns = g.copyBlock(from, to, columns)
 		copied = true
 	}
-	s := g.best(from, to, &n, columns)
-	if s.feature < 0 {
+	s := g.best(from, to, n, columns)
+	if s.key == 0 {
+		g.leaf(at, n, from, to, copied)
 		return
 	}
+	left := g.branch(at, s)
+	if g.classes == 2 {
+		l, r := tally{words: s.left}, tally{words: n.words - s.left}
+		if g.terminal(l, 0, 0, depth+1) && g.terminal(r, 0, 0, depth+1) { // most nodes: their rows are needed no more
+			g.note(left, l, 0, 0, false)
+			g.note(left+1, r, 0, 0, false)
+			g.leaf(left, l, 0, 0, copied)
+			g.leaf(left+1, r, 0, 0, copied)
+			return
+		}
+	}
 	mid := g.partition(from, to, columns[s.feature], s)
-	left := len(g.nodes)
-	g.nodes = append(g.nodes, node{}, node{})
-	g.nodes[at] = node{left: int32(left), feature: int32(s.feature), cut: uint16(s.cut), toLeft: s.toLeft}
-	g.arena = g.arena[:before] // only leaves keep their counts: of many classes they are most of a tree
-	g.node(left, from, mid, depth+1, columns, copied)
-	g.node(left+1, mid, to, depth+1, columns, copied)
+	depthOfCounts := len(g.counts)
+	l, r := g.divide(n, s, from, mid, to)
+	g.node(left, from, mid, depth+1, l, columns, copied)
+	g.node(left+1, mid, to, depth+1, r, columns, copied)
+	g.counts = g.counts[:depthOfCounts]
 }
 
-// count returns the weight of each class in the node.
-func (g *grower[T]) count(from, to int) []uint32 {
-	for range g.classes {
-		g.arena = append(g.arena, 0)
+// branch makes a node an inner one and returns the place of its left child.
+func (g *grower[T]) branch(at int, s split) int {
+	left := g.out.addLeaf()
+	g.out.addLeaf()
+	side := uint16(1)
+	if s.toLeft {
+		side = 0
 	}
-	counts := g.arena[len(g.arena)-g.classes:]
-	if g.classes == 2 {
-		sum := uint64(0)
-		for _, p := range g.packed[from:to] {
-			sum += p
+	g.out.nodes[at] = walker{left: uint32(left), cut: uint16(s.cut), column: uint16(s.feature)<<1 | side}
+	return left
+}
+
+// terminal reports whether a node cannot or may not be split.
+func (g *grower[T]) terminal(n tally, from, to, depth int) bool {
+	o := &g.opts
+	total := n.words & (1<<g.shift - 1)
+	if (o.MaxDepth > 0 && depth >= o.MaxDepth) || total < uint64(o.MinSamplesSplit) || total < 2*uint64(o.MinSamplesLeaf) {
+		return true
+	}
+	switch g.classes {
+	case 0:
+		return g.sameTargets(from, to)
+	case 2:
+		ones := n.words >> classShift
+		return ones == 0 || ones == total
+	}
+	return n.squares == total*total
+}
+
+// sameTargets reports whether all rows have the target of the first.
+func (g *grower[T]) sameTargets(from, to int) bool {
+	mask := uint64(1)<<g.shift - 1
+	step := func(w uint64) int64 { return int64(w) >> g.shift / int64(w&mask) }
+	first := step(g.words[from])
+	for _, w := range g.words[from+1 : to] {
+		if step(w) != first {
+			return false
 		}
-		counts[1] = uint32(sum >> 32)
-		counts[0] = uint32(sum) - counts[1]
-		return counts
 	}
-	for _, p := range g.packed[from:to] {
-		counts[p>>32] += uint32(p)
+	return true
+}
+
+// tallyOf adds up rows.
+func (g *grower[T]) tallyOf(from, to int) tally {
+	if g.classes <= 2 {
+		sum := uint64(0)
+		for _, w := range g.words[from:to] {
+			sum += w
+		}
+		return tally{words: sum}
 	}
-	return counts
+	counts := g.pushCounts()
+	for _, w := range g.words[from:to] {
+		counts[w>>classShift] += uint32(w)
+	}
+	return tallyOfCounts(counts)
+}
+
+// pushCounts returns zeros for the counts of one more node.
+func (g *grower[T]) pushCounts() []uint32 {
+	begin := len(g.counts)
+	for range g.classes {
+		g.counts = append(g.counts, 0)
+	}
+	return g.counts[begin:len(g.counts):len(g.counts)]
+}
+
+func tallyOfCounts(counts []uint32) tally {
+	n := tally{counts: counts}
+	for _, c := range counts {
+		n.words += uint64(c)
+		n.squares += uint64(c) * uint64(c)
+	}
+	return n
+}
+
+// divide returns what the two sides of a split have.
+func (g *grower[T]) divide(n tally, s split, from, mid, to int) (l, r tally) {
+	if g.classes <= 2 {
+		return tally{words: s.left}, tally{words: n.words - s.left}
+	}
+	small, from, to := mid-from <= to-mid, from, to
+	if small {
+		to = mid
+	} else {
+		from = mid
+	}
+	counted := g.tallyOf(from, to)
+	others := g.pushCounts()
+	for c, k := range counted.counts {
+		others[c] = n.counts[c] - k
+	}
+	if small {
+		return counted, tallyOfCounts(others)
+	}
+	return tallyOfCounts(others), counted
 }
 
 // copyBlock copies the codes of the rows of a node side by side and renumbers the rows to match.
 func (g *grower[T]) copyBlock(from, to int, columns [][]T) [][]T {
 	if g.cells == nil {
-		g.cells = make([][]T, len(columns))
+		g.cells, g.origin = make([][]T, len(columns)), make([]int32, block)
 		for i := range g.cells {
 			g.cells[i] = make([]T, block)
 		}
@@ -163,30 +254,27 @@ func (g *grower[T]) copyBlock(from, to int, columns [][]T) [][]T {
 			cells[i] = column[r]
 		}
 	}
+	copy(g.origin, rows)
 	for i := range rows {
 		rows[i] = int32(i)
 	}
 	return g.cells
 }
 
-// best draws features until enough of them vary in the node, and returns the best cut of these; feature -1 for none.
-func (g *grower[T]) best(from, to int, n *tally, columns [][]T) split {
-	best := split{feature: -1, score: n.score()}
-	if g.mtry == len(columns) {
-		return g.bestOfAll(from, to, n, columns, best)
+// best draws features until enough of them vary in the node, and returns the best cut of these.
+func (g *grower[T]) best(from, to int, n tally, columns [][]T) split {
+	if g.mtry == len(columns) && !g.opts.random {
+		return g.bestOfAll(from, to, n, columns)
 	}
-	order := g.order
-	for i := range order {
-		order[i] = int32(i)
-	}
+	var best split
 	tried := 0
-	for i := 0; i < len(order) && tried < g.mtry; i++ {
-		j := i + g.rng.Intn(len(order)-i)
-		order[i], order[j] = order[j], order[i]
-		f := int(order[i])
+	for i := 0; i < len(g.order) && tried < g.mtry; i++ {
+		j := i + g.rng.Intn(len(g.order)-i)
+		g.order[i], g.order[j] = g.order[j], g.order[i]
+		f := int(g.order[i])
 		if s, varies := g.feature(g.hists[0], f, from, to, n, columns[f]); varies {
 			tried++
-			if s.score > best.score {
+			if s.key > best.key {
 				best = s
 			}
 		}
@@ -195,85 +283,71 @@ func (g *grower[T]) best(from, to int, n *tally, columns [][]T) split {
 }
 
 // bestOfAll looks at every feature, in parallel where a node is big. Ties go to the first feature.
-func (g *grower[T]) bestOfAll(from, to int, n *tally, columns [][]T, best split) split {
-	splits := make([]split, len(columns))
-	workers := len(g.hists)
-	if to-from < parallelRows {
-		workers = 1
-	}
-	var wg sync.WaitGroup
-	for w := range workers {
-		work := func() {
-			for f := w; f < len(columns); f += workers {
-				splits[f], _ = g.feature(g.hists[w], f, from, to, n, columns[f])
+func (g *grower[T]) bestOfAll(from, to int, n tally, columns [][]T) (best split) {
+	if len(g.hists) == 1 || to-from < parallelRows {
+		for f, column := range columns {
+			if s, _ := g.feature(g.hists[0], f, from, to, n, column); s.key > best.key {
+				best = s
 			}
 		}
-		if workers == 1 {
-			work()
-			break
-		}
-		wg.Go(work)
+		return best
+	}
+	splits := make([]split, len(columns))
+	var wg sync.WaitGroup
+	for w := range g.hists {
+		wg.Go(func() {
+			for f := w; f < len(columns); f += len(g.hists) {
+				splits[f], _ = g.feature(g.hists[w], f, from, to, n, columns[f])
+			}
+		})
 	}
 	wg.Wait()
 	for _, s := range splits {
-		if s.score > best.score {
+		if s.key > best.key {
 			best = s
 		}
 	}
 	return best
 }
 
-// tally is what a node has of each class, and what follows from it.
-type tally struct {
-	counts  []uint32
-	total   uint64
-	squares uint64 // sum of the squares of the counts
-}
-
-func newTally(counts []uint32) tally {
-	n := tally{counts: counts}
-	for _, c := range counts {
-		n.total += uint64(c)
-		n.squares += uint64(c) * uint64(c)
-	}
-	return n
-}
-
-func (n *tally) pure() bool { return n.squares == n.total*n.total }
-
-// score is what a split must beat: the sum of squared class weights over the weight.
-func (n *tally) score() float64 {
-	score := float64(n.squares) / float64(n.total)
-	return score + max(1e-9, float64(score*0x1p-50)) // a split that gains nothing but rounding is none
-}
-
-// feature counts one column of the node and returns its best cut, and whether the column varies at all.
-func (g *grower[T]) feature(h *histogram, f, from, to int, n *tally, column []T) (split, bool) {
-	bins := g.bins[f]
-	rows, packed := g.rows[from:to], g.packed[from:to]
+// feature returns the best cut of one column of the node, and whether the column varies at all.
+func (g *grower[T]) feature(h *histogram, f, from, to int, n tally, column []T) (split, bool) {
+	rows, words, bins := g.rows[from:to], g.words[from:to], g.bins[f]
 	switch {
+	case g.opts.random:
+		return g.drawCut(h, f, rows, words, n, column)
 	case g.classes > 2 && len(rows) < bins:
 		fillChains(h, rows, column)
-		return g.scanChains(h, f, bins, n, packed)
+		return g.scanChains(h, f, bins, n, words)
 	case g.classes > 2:
-		fillMany(h, g.classes, rows, packed, column)
+		fillMany(h, g.classes, rows, words, column)
 		return g.scanMany(h, f, bins, n)
-	case bins < lane && len(rows) >= 4*bins:
-		fillLanes(h, bins, rows, packed, column)
-	case len(rows) < bins:
-		fillTouched(h, rows, packed, column)
-		return g.scanTouched(h, f, bins, n)
-	default:
-		fill(h, rows, packed, column)
 	}
-	return g.scan(h, f, bins, n)
+	s := g.newScanner(n)
+	var varies bool
+	switch {
+	case len(rows) <= tiny && !g.holes[f]:
+		varies = scanTiny(s, h, rows, words, column)
+	case bins < lane && len(rows) >= 4*bins:
+		fillLanes(h, bins, rows, words, column)
+		varies = s.scanAll(h, bins)
+	case len(rows) < bins*2:
+		fillTouched(h, rows, words, column)
+		varies = s.scanTouched(h, bins)
+	default:
+		fill(h, rows, words, column)
+		varies = s.scanAll(h, bins)
+	}
+	s.best.feature = f
+	return s.best, varies
 }
 
 // partition moves the rows of the left child to the front, keeping both sides in order, and returns where the right
 // child begins.
 func (g *grower[T]) partition(from, to int, column []T, s split) int {
-	rows, packed := g.rows[from:to], g.packed[from:to]
-	right, rightPacked := g.rowTemp[:len(rows)], g.pckTemp[:len(rows)]
+	rows, words := g.rows[from:to], g.words[from:to]
+	right, rightWords := g.rowTemp[:len(rows)], g.wrdTemp[:len(rows)]
+	words = words[:len(rows)]
 	missing := -1
 	if s.toLeft {
 		missing = g.bins[s.feature]
@@ -286,37 +360,13 @@ func (g *grower[T]) partition(from, to int, column []T, s split) int {
 		}
 		// 1 when code <= cut: the sign bit of code-cut-1, so that nothing is left to branch prediction.
 		l := int(uint(code-s.cut-1) >> (bits.UintSize - 1))
-		p := packed[i]
-		rows[nl], packed[nl] = r, p
-		right[nr], rightPacked[nr] = r, p
+		w := words[i]
+		rows[nl], words[nl] = r, w
+		right[nr], rightWords[nr] = r, w
 		nl += l
 		nr += 1 - l
 	}
 	copy(rows[nl:], right[:nr])
-	copy(packed[nl:], rightPacked[:nr])
+	copy(words[nl:], rightWords[:nr])
 	return from + nl
-}
-
-// shares returns the class shares of a leaf for the classes after the first, in units of 2^-31, as if it had so many more
-// rows of each class.
-func shares(counts []uint32, more int) []uint32 {
-	total := uint64(more) * uint64(len(counts))
-	for _, c := range counts {
-		total += uint64(c)
-	}
-	s := make([]uint32, len(counts)-1)
-	for k := range s {
-		s[k] = uint32(((uint64(counts[k+1])+uint64(more))<<31 + total/2) / total)
-	}
-	return s
-}
-
-// unit is the share 1.
-const unit = 1 << 31
-
-func featuresPerSplit(share float64, features int) int {
-	if share <= 0 {
-		return max(1, int(math.Sqrt(float64(features))))
-	}
-	return min(features, max(1, int(float64(share*float64(features)))))
 }

@@ -1,11 +1,12 @@
 package tree
 
-// histogram counts the rows of one node by the bins of one column. For two classes a bin is one packed word; otherwise
+// histogram counts the rows of one node by the bins of one column. For two classes a bin is one word; otherwise
 // classes words of weights, or in a small node a chain of rows.
 type histogram struct {
 	words   []uint64
 	touched []uint64 // one bit for each bin, kept for small nodes
 	lanes   [4][lane]uint64
+	tiny    [16]int64 // codes of the rows of a tiny node
 
 	// for more than two classes
 	heads   []int32  // of each bin the place behind its last row among the node's, 0 for none
@@ -16,7 +17,7 @@ type histogram struct {
 
 func newHistogram(bins, classes int) *histogram {
 	h := &histogram{touched: make([]uint64, bins/64+1)}
-	if classes == 2 {
+	if classes <= 2 {
 		h.words = make([]uint64, bins+1)
 		return h
 	}
@@ -26,19 +27,19 @@ func newHistogram(bins, classes int) *histogram {
 	return h
 }
 
-func fill[T uint8 | uint16](h *histogram, rows []int32, packed []uint64, column []T) {
-	words, packed := h.words, packed[:len(rows)]
+func fill[T uint8 | uint16](h *histogram, rows []int32, words []uint64, column []T) {
+	bins, words := h.words, words[:len(rows)]
 	for i, r := range rows {
-		words[column[r]] += packed[i]
+		bins[column[r]] += words[i]
 	}
 }
 
 // fillTouched also notes which bins it used.
-func fillTouched[T uint8 | uint16](h *histogram, rows []int32, packed []uint64, column []T) {
-	words, touched, packed := h.words, h.touched, packed[:len(rows)]
+func fillTouched[T uint8 | uint16](h *histogram, rows []int32, words []uint64, column []T) {
+	bins, touched, words := h.words, h.touched, words[:len(rows)]
 	for i, r := range rows {
 		b := column[r]
-		words[b] += packed[i]
+		bins[b] += words[i]
 		touched[b>>6] |= 1 << (b & 63)
 	}
 }
@@ -47,19 +48,19 @@ func fillTouched[T uint8 | uint16](h *histogram, rows []int32, packed []uint64, 
 // often falls into the bin of the row before, and a single histogram would wait for its own last sum.
 const lane = 64
 
-func fillLanes[T uint8 | uint16](h *histogram, bins int, rows []int32, packed []uint64, column []T) {
+func fillLanes[T uint8 | uint16](h *histogram, bins int, rows []int32, words []uint64, column []T) {
 	l := &h.lanes
-	packed = packed[:len(rows)]
+	words = words[:len(rows)]
 	i := 0
 	for ; i+4 <= len(rows); i += 4 {
-		r, p := rows[i:i+4:i+4], packed[i:i+4:i+4]
+		r, p := rows[i:i+4:i+4], words[i:i+4:i+4]
 		l[0][column[r[0]]&(lane-1)] += p[0]
 		l[1][column[r[1]]&(lane-1)] += p[1]
 		l[2][column[r[2]]&(lane-1)] += p[2]
 		l[3][column[r[3]]&(lane-1)] += p[3]
 	}
 	for ; i < len(rows); i++ {
-		l[0][column[rows[i]]&(lane-1)] += packed[i]
+		l[0][column[rows[i]]&(lane-1)] += words[i]
 	}
 	for b := range h.words[:bins+1] {
 		h.words[b] = l[0][b&(lane-1)] + l[1][b&(lane-1)] + l[2][b&(lane-1)] + l[3][b&(lane-1)]
@@ -69,10 +70,10 @@ func fillLanes[T uint8 | uint16](h *histogram, bins int, rows []int32, packed []
 	}
 }
 
-func fillMany[T uint8 | uint16](h *histogram, classes int, rows []int32, packed []uint64, column []T) {
-	packed = packed[:len(rows)]
+func fillMany[T uint8 | uint16](h *histogram, classes int, rows []int32, words []uint64, column []T) {
+	words = words[:len(rows)]
 	for i, r := range rows {
-		h.words[int(column[r])*classes+int(packed[i]>>32)] += packed[i] & weightMask
+		h.words[int(column[r])*classes+int(words[i]>>32)] += words[i] & weightMask
 	}
 }
 

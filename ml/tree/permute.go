@@ -11,15 +11,14 @@ import (
 // permuteMemory bounds the sums that PredictPermuted keeps at a time, in bytes.
 const permuteMemory = 64 << 20
 
-// together is the number of permutations that are looked at together: a bit each.
-const together = 64
+// permutedTogether is the number of permutations that are looked at together: a bit each.
+const permutedTogether = 64
 
 // permuteRows is the number of rows that a goroutine takes through all trees at a time: few enough for their codes to stay
 // in the cache, enough for the nodes of a tree to be worth a visit.
 const permuteRows = 1 << 10
 
-// PredictPermuted calls visit for every feature and every permutation of the rows with the class shares (n x classes,
-// row-major) that Predict would give if row i had that feature's value of row permutation[i]. Calls come from several
+// PredictPermuted calls visit for every feature and every permutation of the rows with what Predict would give if row i had that feature's value of row permutation[i]. Calls come from several
 // goroutines at once, in any order; proba is only valid during the call. It is nil for a feature that no node asks for,
 // where nothing changes.
 //
@@ -34,16 +33,12 @@ func (m *Ensemble) predictPermuted(columns []*frame.Column, permutations [][]int
 	if err != nil {
 		return err
 	}
-	x, nodes := m.encode(encoders, 0, columns[0].Len()), m.walkers()
+	x := m.encode(encoders, 0, columns[0].Len())
 	used := make([]bool, len(columns))
-	for at, n := range nodes {
-		if n.left != uint32(at) {
-			used[n.column>>1] = true
-		}
-	}
-	for r := 0; r < len(permutations); r += together {
-		p := permuter{m: m, x: x, nodes: nodes, used: used, permutations: permutations[r:min(r+together, len(permutations))]}
-		step := max(1, memory/max(1, 8*(m.classes-1)*x.rows*len(p.permutations)))
+	m.inner(func(n *walker) { used[n.column>>1] = true })
+	for r := 0; r < len(permutations); r += permutedTogether {
+		p := permuter{m: m, x: x, width: m.width(), used: used, permutations: permutations[r:min(r+permutedTogether, len(permutations))]}
+		step := max(1, memory/max(1, 8*p.width*x.rows*len(p.permutations)))
 		for from := 0; from < len(columns); from += step {
 			p.features(from, min(from+step, len(columns)), max(1, cores), func(f, permutation int, proba []float64) { visit(f, r+permutation, proba) })
 		}
@@ -54,13 +49,13 @@ func (m *Ensemble) predictPermuted(columns []*frame.Column, permutations [][]int
 type permuter struct {
 	m            *Ensemble
 	x            *matrix
-	nodes        []walker
+	width        int    // sums of a row
 	used         []bool // features that some node asks for
 	permutations [][]int32
 	first, end   int // the features at hand
 
-	// changes holds, for each feature at hand, row, permutation and class after the first, by how much the sum of shares
-	// differs from the base; unsigned arithmetic wraps and comes back.
+	// changes holds, for each feature at hand, row, permutation and sum of a row, by how much the sum differs from the
+	// base; unsigned arithmetic wraps and comes back.
 	base    []uint64
 	changes []uint64
 }
@@ -71,7 +66,7 @@ func (p *permuter) features(first, end, cores int, visit func(feature, permutati
 		p.unused(first, end, visit)
 		return
 	}
-	p.base = make([]uint64, p.x.rows*(p.m.classes-1))
+	p.base = make([]uint64, p.x.rows*p.width)
 	p.changes = make([]uint64, (end-first)*len(p.permutations)*len(p.base))
 	var g errgroup.Group
 	g.SetLimit(cores)
@@ -89,7 +84,7 @@ func (p *permuter) features(first, end, cores int, visit func(feature, permutati
 		}
 		g.Go(func() error {
 			sums := make([]uint64, len(p.base))
-			proba := make([]float64, p.x.rows*p.m.classes)
+			proba := make([]float64, p.x.rows*p.m.outputs())
 			for r := range p.permutations {
 				p.sum(f, r, sums)
 				p.m.finish(sums, proba)
@@ -112,13 +107,13 @@ func (p *permuter) unused(first, end int, visit func(feature, permutation int, p
 
 // changesOf returns the changes of one row by feature f.
 func (p *permuter) changesOf(f, row int) []uint64 {
-	width := len(p.permutations) * (p.m.classes - 1)
+	width := len(p.permutations) * p.width
 	return p.changes[((f-p.first)*p.x.rows+row)*width:][:width]
 }
 
 // sum adds base and changes of feature f and permutation r.
 func (p *permuter) sum(f, r int, sums []uint64) {
-	width := p.m.classes - 1
+	width := p.width
 	for i := range p.x.rows {
 		for c, change := range p.changesOf(f, i)[r*width : (r+1)*width] {
 			sums[i*width+c] = p.base[i*width+c] + change

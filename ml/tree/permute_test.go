@@ -21,7 +21,7 @@ func TestPredictPermutedIsPredictOfPermuted(t *testing.T) {
 		{name: "forest", rows: 1500, classes: 2, repeats: 5, fit: FitForest, options: Options{Trees: 20, MinSamplesLeaf: 2, MaxFeatures: 0.5}},
 		{name: "three classes", rows: 700, classes: 3, repeats: 3, fit: FitForest, options: Options{Trees: 10}},
 		{name: "tree", rows: permuteRows + 1, classes: 2, repeats: 2, fit: FitTree, options: Options{Laplace: 1}},
-		{name: "more permutations than go together", rows: 50, classes: 2, repeats: together + 3, fit: FitTree},
+		{name: "more permutations than go together", rows: 50, classes: 2, repeats: permutedTogether + 3, fit: FitTree},
 		{name: "more features than fit in memory", rows: 500, classes: 3, repeats: 3, fit: FitTree, memory: 2 * 500 * 3 * 2 * 8},
 		{name: "most features unused", rows: 300, classes: 2, repeats: 2, fit: FitTree, options: Options{MaxDepth: 1}, memory: 300 * 2 * 8},
 		{name: "one row", rows: 1, classes: 2, repeats: 1, fit: FitTree},
@@ -42,7 +42,7 @@ func TestPredictPermutedIsPredictOfPermuted(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			calls[[2]int{f, r}]++
-			if c.repeats >= together && r%13 != 0 {
+			if c.repeats >= permutedTogether && r%13 != 0 {
 				return // a sample is enough
 			}
 			permuted := slices.Clone(columns)

@@ -11,13 +11,6 @@ import (
 // rowBlock is the number of rows that are encoded and walked together.
 const rowBlock = 1 << 10
 
-// walker is one node as the walk reads it: eight bytes.
-type walker struct {
-	left   uint32
-	cut    uint16
-	column uint16
-}
-
 // matrix holds rows as codes, two for each feature, ready to be walked; what the two are, Ensemble says.
 type matrix struct {
 	rows  int
@@ -25,86 +18,96 @@ type matrix struct {
 	codes []uint16 // row-major
 }
 
-// Predict returns the class shares of every row: n x classes, row-major, each row adding up to 1. columns are matched to
-// the model's features by position, and must have their names and kinds of types.
+// Predict returns the class shares of every row: n x classes, row-major, each row adding up to 1; of a model of a numeric
+// target one value for each row. columns are matched to the model's features by position, and must have their names and
+// kinds of types.
 func (m *Ensemble) Predict(columns []*frame.Column, cores int) ([]float64, error) {
 	encoders, err := m.encoders(columns)
 	if err != nil {
 		return nil, err
 	}
-	rows := columns[0].Len()
-	nodes := m.walkers()
-	proba := make([]float64, rows*m.classes)
+	rows, w, k := columns[0].Len(), m.width(), m.outputs()
+	out := make([]float64, rows*k)
 	var g errgroup.Group
 	g.SetLimit(max(1, cores))
 	for from := 0; from < rows; from += rowBlock {
 		to := min(from+rowBlock, rows)
 		g.Go(func() error {
 			x := m.encode(encoders, from, to)
-			sums := make([]uint64, (to-from)*(m.classes-1))
-			for _, root := range m.roots {
-				m.walkTree(nodes, root, x, sums, nil)
+			total := make([]uint64, (to-from)*w)
+			for t := range m.trees {
+				m.walkTree(t, x, total, nil)
 			}
-			m.finish(sums, proba[from*m.classes:to*m.classes])
+			m.finish(total, out[from*k:to*k])
 			return nil
 		})
 	}
-	return proba, g.Wait()
+	return out, g.Wait()
 }
 
-// finish turns sums of shares into shares of the whole. All are exact integers below 2^53 for up to 2^22 trees.
-func (m *Ensemble) finish(sums []uint64, proba []float64) {
-	k := m.classes
-	whole := float64(uint64(len(m.roots)) * unit)
-	for i := range len(proba) / k {
-		rest := uint64(len(m.roots)) * unit
-		for c, s := range sums[i*(k-1) : (i+1)*(k-1)] {
-			s = min(s, rest) // rounding of many shares may pass the whole by a few units
-			rest -= s
-			proba[i*k+c+1] = float64(s) / whole
-		}
-		proba[i*k] = float64(rest) / whole
-	}
-}
+// together is the number of rows that walk a tree side by side, so that the processor waits for as many loads at once
+// instead of one.
+const together = 8
 
-func (m *Ensemble) walkers() []walker {
-	nodes := make([]walker, len(m.left))
-	for i := range nodes {
-		nodes[i] = walker{m.left[i], m.cut[i], m.column[i]}
-	}
-	return nodes
-}
-
-// walkTree adds the leaf shares of one tree for every row of x, and writes the leaves unless they are nil. Four rows walk
-// side by side, so that the processor waits for four loads at once instead of one.
-func (m *Ensemble) walkTree(nodes []walker, root uint32, x *matrix, sums []uint64, leaves []uint32) {
+// walkTree adds the leaves of tree t for every row of x, and writes where the rows end unless leaves is nil.
+func (m *Ensemble) walkTree(t int, x *matrix, total []uint64, leaves []uint32) {
+	nodes, width := m.trees[t].nodes, x.width
 	i := 0
-	for ; i+4 <= x.rows; i += 4 {
-		a := x.codes[i*x.width : (i+1)*x.width]
-		b := x.codes[(i+1)*x.width : (i+2)*x.width]
-		c := x.codes[(i+2)*x.width : (i+3)*x.width]
-		d := x.codes[(i+3)*x.width : (i+4)*x.width]
-		p, q, r, s := root, root, root, root
-		for {
-			p1, q1, r1, s1 := step(nodes, p, a), step(nodes, q, b), step(nodes, r, c), step(nodes, s, d)
-			if p1 == p && q1 == q && r1 == r && s1 == s {
-				break
-			}
-			p, q, r, s = p1, q1, r1, s1
-		}
-		m.addLeaf(sums, i, p)
-		m.addLeaf(sums, i+1, q)
-		m.addLeaf(sums, i+2, r)
-		m.addLeaf(sums, i+3, s)
+	for ; i+together <= x.rows; i += together {
+		at := walkTogether(nodes, x.codes[i*width:(i+together)*width], width)
+		m.addLeaves(t, at[:], i, total)
 		if leaves != nil {
-			leaves[i], leaves[i+1], leaves[i+2], leaves[i+3] = p, q, r, s
+			copy(leaves[i:], at[:])
 		}
 	}
 	for ; i < x.rows; i++ {
-		leaf := walk(nodes, root, x.codes[i*x.width:(i+1)*x.width])
-		m.addLeaf(sums, i, leaf)
+		at := [1]uint32{walk(nodes, x.codes[i*width:(i+1)*width])}
+		m.addLeaves(t, at[:], i, total)
 		if leaves != nil {
-			leaves[i] = leaf
+			leaves[i] = at[0]
+		}
+	}
+}
+
+func (m *Ensemble) addLeaves(t int, at []uint32, first int, total []uint64) {
+	if m.task == votes && m.classes == 2 {
+		value, total := m.trees[t].value, total[first:]
+		for i, leaf := range at {
+			total[i] += uint64(value[leaf])
+		}
+		return
+	}
+	w := m.width()
+	for i, leaf := range at {
+		m.addLeaf(t, leaf, total[(first+i)*w:(first+i+1)*w], 1)
+	}
+}
+
+// walkTogether takes rows from the root to their leaves, with everything in registers.
+func walkTogether(nodes []walker, codes []uint16, width int) [together]uint32 {
+	var a, b, c, d, e, f, g, h uint32
+	r0, r1, r2, r3 := codes[:width], codes[width:2*width], codes[2*width:3*width], codes[3*width:4*width]
+	r4, r5, r6, r7 := codes[4*width:5*width], codes[5*width:6*width], codes[6*width:7*width], codes[7*width:8*width]
+	for {
+		moved := uint32(0)
+		next := step(nodes, a, r0)
+		moved, a = next^a, next
+		next = step(nodes, b, r1)
+		moved, b = moved|(next^b), next
+		next = step(nodes, c, r2)
+		moved, c = moved|(next^c), next
+		next = step(nodes, d, r3)
+		moved, d = moved|(next^d), next
+		next = step(nodes, e, r4)
+		moved, e = moved|(next^e), next
+		next = step(nodes, f, r5)
+		moved, f = moved|(next^f), next
+		next = step(nodes, g, r6)
+		moved, g = moved|(next^g), next
+		next = step(nodes, h, r7)
+		moved, h = moved|(next^h), next
+		if moved == 0 {
+			return [together]uint32{a, b, c, d, e, f, g, h}
 		}
 	}
 }
@@ -116,24 +119,15 @@ func step(nodes []walker, at uint32, row []uint16) uint32 {
 	return n.left + uint32(int32(n.cut)-int32(row[n.column]))>>31
 }
 
-func walk(nodes []walker, at uint32, row []uint16) uint32 {
+// walk takes one row from the root to its leaf.
+func walk(nodes []walker, row []uint16) uint32 {
+	at := uint32(0)
 	for {
 		next := step(nodes, at, row)
 		if next == at {
 			return at
 		}
 		at = next
-	}
-}
-
-func (m *Ensemble) addLeaf(sums []uint64, row int, leaf uint32) {
-	if m.classes == 2 {
-		sums[row] += uint64(m.value[leaf])
-		return
-	}
-	k := m.classes - 1
-	for c, v := range m.value[int(leaf)*k : (int(leaf)+1)*k] {
-		sums[row*k+c] += uint64(v)
 	}
 }
 

@@ -1,219 +1,268 @@
 package tree
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
-// scanner walks the bins of a histogram in order and keeps the best cut, once with the missing values on the right and
-// once on the left.
+// keyOf makes a gain, which is not negative, an integer that orders like it. 0 is left to "no cut": a cut that gains
+// nothing still is one, as scikit-learn has it, since its sides may be worth cutting.
+func keyOf(gain float64) uint64 { return math.Float64bits(gain) + 1 }
+
+// scanner looks for the best cut of one column for two classes or numbers.
+//
+// For the weight N and the sum S of the node, and l, s of the left side, the gain of a cut is proportional to
+// (sN - lS)^2 / (l(N-l)): of two classes the decrease of Gini impurity, of numbers that of the squared error. Nothing in
+// it is a sum of products, and with two classes a product is exact up to 2^26 rows.
 type scanner struct {
-	best           split
-	minLeaf        uint64
-	total, ones    uint64
-	missing        uint64 // packed
-	left, leftOnes uint64
+	best    split
+	all     uint64 // words of the node, added up
+	missing uint64 // of those without a value
+	total   uint64
+	n, sum  float64
+	minLeaf uint64
+	shift   uint
+	by      *scorer // another criterion; nil for this one
 }
 
-// try scores the cut behind bin b, with left holding everything up to it.
-func (s *scanner) try(b int) {
-	if s.missing == 0 {
-		s.score(b, s.left, s.leftOnes, s.left >= s.total-s.left)
-		return
+func (g *grower[T]) newScanner(n tally) *scanner {
+	total := n.words & (1<<g.shift - 1)
+	s := &scanner{all: n.words, total: total, minLeaf: uint64(g.opts.MinSamplesLeaf), shift: g.shift,
+		n: float64(total), sum: float64(int64(n.words) >> g.shift)}
+	if g.classes == 2 && (g.weights != nil || g.opts.Criterion != Gini) {
+		s.by = newScorer(g.weights, g.opts.Criterion, total-n.words>>classShift, n.words>>classShift)
 	}
-	s.score(b, s.left, s.leftOnes, false)
-	s.score(b, s.left+s.missing&weightMask, s.leftOnes+s.missing>>32, true)
-}
-
-func (s *scanner) score(b int, left, ones uint64, toLeft bool) {
-	right := s.total - left
-	if left < s.minLeaf || right < s.minLeaf {
-		return
-	}
-	zeros, rightOnes := left-ones, s.ones-ones
-	rightZeros := right - rightOnes
-	score := float64(ones*ones+zeros*zeros)/float64(left) + float64(rightOnes*rightOnes+rightZeros*rightZeros)/float64(right)
-	if score > s.best.score {
-		s.best.score, s.best.cut, s.best.toLeft = score, b, toLeft
-	}
-}
-
-func (g *grower[T]) newScanner(h *histogram, f, bins int, n *tally) scanner {
-	s := scanner{best: split{feature: f}, minLeaf: uint64(max(1, g.opts.MinSamplesLeaf)), total: n.total, ones: uint64(n.counts[1]), missing: h.words[bins]}
-	h.words[bins] = 0
 	return s
 }
 
-func (g *grower[T]) scan(h *histogram, f, bins int, n *tally) (split, bool) {
-	s := g.newScanner(h, f, bins, n)
-	if s.missing == 0 {
-		return s.present(h.words[:bins])
+// try scores the cut behind bin b, with left holding everything up to it.
+func (s *scanner) try(b int, left uint64, toLeft bool) {
+	if key := s.key(left); key > s.best.key {
+		s.best.key, s.best.cut, s.best.left, s.best.toLeft = key, b, left, toLeft
 	}
-	for b, w := range h.words[:bins] {
-		if w == 0 {
-			continue
-		}
-		h.words[b] = 0
-		s.left += w & weightMask
-		s.leftOnes += w >> 32
-		s.try(b)
-	}
-	return s.best, s.missing&weightMask < s.total
 }
 
-// present is the scan of most columns, in which no value is missing, with everything in registers.
-func (s *scanner) present(words []uint64) (split, bool) {
-	total, minLeaf := s.total, s.minLeaf
-	var left, ones, at uint64
-	best := s.best.score
+// key is that of the gain, 0 where a side is too small. It has no branches for the data to mislead.
+func (s *scanner) key(left uint64) uint64 {
+	l := left & (1<<s.shift - 1)
+	r := s.total - l
+	allowed := ((l-s.minLeaf)|(r-s.minLeaf))>>63 - 1 // all bits unless a difference is below 0
+	if s.by != nil {
+		if allowed == 0 {
+			return 0
+		}
+		ones := left >> classShift
+		return keyOf(s.by.gain(l-ones, ones))
+	}
+	rows, sum := float64(int64(l)), float64(int64(left)>>s.shift)
+	d := float64(sum*s.n) - float64(rows*s.sum)
+	return keyOf(float64(d*d)/float64(rows*float64(int64(r)))) & allowed
+}
+
+// absent takes the bin of the missing values out of the histogram.
+func (s *scanner) absent(h *histogram, bins int) {
+	s.missing = h.words[bins]
+	h.words[bins] = 0
+}
+
+// met decides where values go that the node never met: with the heavier side.
+func (s *scanner) met() {
+	if s.missing == 0 {
+		l := s.best.left & (1<<s.shift - 1)
+		s.best.toLeft = l >= s.total-l
+	}
+}
+
+// scanAll goes over all bins of a histogram and empties it. It reports whether the column varies.
+func (s *scanner) scanAll(h *histogram, bins int) bool {
+	s.absent(h, bins)
+	words := h.words[:bins]
+	if s.by != nil {
+		return s.scanSlowly(words)
+	}
+	last := s.walk(words, 0, false)
+	if s.missing != 0 {
+		s.walk(words, s.missing, true)
+	}
+	clear(words)
+	s.met()
+	return last
+}
+
+// walk scores the cuts behind all bins, and reports whether more than one bin, the missing one among them, has rows.
+func (s *scanner) walk(words []uint64, left uint64, toLeft bool) bool {
+	mask, minLeaf, total, shift := uint64(1)<<s.shift-1, s.minLeaf, s.total, s.shift&63
+	n, all := s.n, s.sum
+	best, at, bestLeft := s.best.key, -1, uint64(0)
+	used := uint64(0)
+	if s.missing != 0 {
+		used = 1
+	}
+	for b, w := range words {
+		used += (w | -w) >> 63
+		left += w
+		l := left & mask
+		r := total - l
+		allowed := ((l-minLeaf)|(r-minLeaf))>>63 - 1
+		rows, sum := float64(int64(l)), float64(int64(left)>>shift)
+		d := float64(sum*n) - float64(rows*all)
+		key := (math.Float64bits(float64(d*d)/float64(rows*float64(int64(r)))) + 1) & allowed
+		if key > best {
+			best = key
+			at = b
+			bestLeft = left
+		}
+	}
+	if at >= 0 {
+		s.best.key, s.best.cut, s.best.left, s.best.toLeft = best, at, bestLeft, toLeft
+	}
+	return used > 1
+}
+
+// scanSlowly is scanAll for other criteria.
+func (s *scanner) scanSlowly(words []uint64) bool {
+	left, used := uint64(0), 0
+	if s.missing != 0 {
+		used = 1
+	}
 	for b, w := range words {
 		if w == 0 {
 			continue
 		}
 		words[b] = 0
-		left += w & weightMask
-		ones += w >> 32
-		right := total - left
-		if right == 0 {
-			s.best.score, s.best.toLeft = best, at >= total-at
-			return s.best, left != w&weightMask
+		used++
+		left += w
+		s.try(b, left, false)
+		if s.missing != 0 {
+			s.try(b, left+s.missing, true)
 		}
-		if left < minLeaf || right < minLeaf {
+	}
+	s.met()
+	return used > 1
+}
+
+// scanTouched goes over the bins that are noted, and empties them.
+func (s *scanner) scanTouched(h *histogram, bins int) bool {
+	s.absent(h, bins)
+	h.touched[bins>>6] &^= 1 << (bins & 63)
+	if s.missing == 0 && s.by == nil {
+		return s.walkTouched(h)
+	}
+	left, used := uint64(0), 0
+	if s.missing != 0 {
+		used = 1
+	}
+	for i, word := range h.touched {
+		h.touched[i] = 0
+		for ; word != 0; word &= word - 1 {
+			b := i<<6 | bits.TrailingZeros64(word)
+			left += h.words[b]
+			h.words[b] = 0
+			used++
+			s.try(b, left, false)
+			if s.missing != 0 {
+				s.try(b, left+s.missing, true)
+			}
+		}
+	}
+	s.met()
+	return used > 1
+}
+
+// walkTouched is scanTouched of most columns, with everything in registers.
+func (s *scanner) walkTouched(h *histogram) bool {
+	mask, minLeaf, total, shift := uint64(1)<<s.shift-1, s.minLeaf, s.total, s.shift&63
+	n, all := s.n, s.sum
+	var best, bestLeft, left uint64
+	at, used := 0, 0
+	words := h.words
+	for i, word := range h.touched {
+		if word == 0 {
 			continue
 		}
-		rightOnes := s.ones - ones
-		zeros, rightZeros := left-ones, right-rightOnes
-		score := float64(ones*ones+zeros*zeros)/float64(left) + float64(rightOnes*rightOnes+rightZeros*rightZeros)/float64(right)
-		if score > best {
-			best, at, s.best.cut = score, left, b
-		}
-	}
-	return s.best, false
-}
-
-func (g *grower[T]) scanTouched(h *histogram, f, bins int, n *tally) (split, bool) {
-	s := g.newScanner(h, f, bins, n)
-	h.touched[bins>>6] &^= 1 << (bins & 63)
-	present := s.missing & weightMask
-	varies := false
-	for i, word := range h.touched {
+		h.touched[i] = 0
 		for ; word != 0; word &= word - 1 {
 			b := i<<6 | bits.TrailingZeros64(word)
-			w := h.words[b]
-			h.words[b] = 0
-			s.left += w & weightMask
-			s.leftOnes += w >> 32
-			if s.left == s.total {
-				varies = s.left != w&weightMask
-				break
-			}
-			varies = true
-			s.try(b)
-		}
-		h.touched[i] = 0
-	}
-	return s.best, varies || (present > 0 && present < s.total)
-}
-
-// manyScanner is scanner for more than two classes. It keeps the sums that scores are made of from bin to bin.
-type manyScanner struct {
-	best       split
-	h          *histogram
-	n          *tally
-	minLeaf    uint64
-	rows       uint64 // up to the bin, with a value: l = h.left by class
-	absent     uint64 // without one: m = h.missing by class
-	used       int    // bins that have rows
-	nl, ll     uint64 // sums over the classes of n*l and l*l
-	nm, lm, mm uint64 // of n*m, l*m and m*m
-}
-
-func (g *grower[T]) newManyScanner(h *histogram, f int, n *tally) manyScanner {
-	clear(h.left)
-	clear(h.missing)
-	return manyScanner{best: split{feature: f}, h: h, n: n, minLeaf: uint64(max(1, g.opts.MinSamplesLeaf))}
-}
-
-// miss takes in rows without a value.
-func (s *manyScanner) miss(class int, w uint64) {
-	n, m := uint64(s.n.counts[class]), s.h.missing[class]
-	s.absent += w
-	s.nm += n * w
-	s.mm += w * (2*m + w)
-	s.h.missing[class] = m + w
-}
-
-// add takes rows to the left.
-func (s *manyScanner) add(class int, w uint64) {
-	l := s.h.left[class]
-	s.rows += w
-	s.nl += uint64(s.n.counts[class]) * w
-	s.ll += w * (2*l + w)
-	s.lm += w * s.h.missing[class]
-	s.h.left[class] = l + w
-}
-
-// cut scores the cut behind bin b, whose rows have been added.
-func (s *manyScanner) cut(b int) {
-	s.used++
-	s.try(b, s.rows, s.nl, s.ll, s.absent == 0 && s.rows >= s.n.total-s.rows)
-	if s.absent > 0 {
-		s.try(b, s.rows+s.absent, s.nl+s.nm, s.ll+2*s.lm+s.mm, true)
-	}
-}
-
-// try scores a cut with so many rows on the left, of which nl and ll are the sums.
-func (s *manyScanner) try(b int, left, nl, ll uint64, toLeft bool) {
-	right := s.n.total - left
-	if left < s.minLeaf || right < s.minLeaf {
-		return
-	}
-	rr := s.n.squares + ll - 2*nl // the sum of the squares of n-l
-	if score := float64(ll)/float64(left) + float64(rr)/float64(right); score > s.best.score {
-		s.best.score, s.best.cut, s.best.toLeft = score, b, toLeft
-	}
-}
-
-func (s *manyScanner) varies() bool { return s.used > 1 || (s.used == 1 && s.absent > 0) }
-
-func (g *grower[T]) scanMany(h *histogram, f, bins int, n *tally) (split, bool) {
-	s, k := g.newManyScanner(h, f, n), g.classes
-	missing := h.words[bins*k : (bins+1)*k]
-	for class, w := range missing {
-		if w > 0 {
-			s.miss(class, w)
-		}
-	}
-	clear(missing)
-	for b := range bins {
-		words, before := h.words[b*k:(b+1)*k], s.rows
-		for class, w := range words {
-			if w > 0 {
-				s.add(class, w)
-				words[class] = 0
+			left += words[b]
+			words[b] = 0
+			used++
+			l := left & mask
+			r := total - l
+			allowed := ((l-minLeaf)|(r-minLeaf))>>63 - 1
+			rows, sum := float64(int64(l)), float64(int64(left)>>shift)
+			d := float64(sum*n) - float64(rows*all)
+			key := (math.Float64bits(float64(d*d)/float64(rows*float64(int64(r)))) + 1) & allowed
+			if key > best {
+				best = key
+				at = b
+				bestLeft = left
 			}
 		}
-		if s.rows > before {
-			s.cut(b)
-		}
 	}
-	return s.best, s.varies()
+	s.best.key, s.best.cut, s.best.left = best, at, bestLeft
+	s.met()
+	return used > 1
 }
 
-func (g *grower[T]) scanChains(h *histogram, f, bins int, n *tally, packed []uint64) (split, bool) {
-	s := g.newManyScanner(h, f, n)
-	for i := h.heads[bins]; i > 0; i = h.next[i-1] {
-		s.miss(int(packed[i-1]>>32), packed[i-1]&weightMask)
+// tiny is the number of rows up to which a node is scanned without a histogram: the left side of the cut behind each row
+// is added up from all rows, which takes fewer steps than to sort them.
+const tiny = 12
+
+// scanTiny scores the cut behind the code of every row, of a column in which no value is missing.
+func scanTiny[T uint8 | uint16](s *scanner, h *histogram, rows []int32, words []uint64, column []T) bool {
+	codes := &h.tiny
+	n := len(rows)
+	words = words[:n]
+	first, varies := int64(column[rows[0]]), int64(0)
+	for i, r := range rows {
+		code := int64(column[r])
+		codes[i&15] = code
+		varies |= code ^ first
 	}
-	h.heads[bins] = 0
-	h.touched[bins>>6] &^= 1 << (bins & 63)
-	for i, word := range h.touched {
-		for ; word != 0; word &= word - 1 {
-			b := i<<6 | bits.TrailingZeros64(word)
-			for i := h.heads[b]; i > 0; i = h.next[i-1] {
-				s.add(int(packed[i-1]>>32), packed[i-1]&weightMask)
-			}
-			h.heads[b] = 0
-			s.cut(b)
+	if varies == 0 {
+		return false
+	}
+	if s.by != nil {
+		s.tinySlowly(codes, words)
+		return true
+	}
+	mask, minLeaf, total, shift := uint64(1)<<s.shift-1, s.minLeaf, s.total, s.shift&63
+	all, whole := s.sum, s.n
+	var best, bestLeft uint64
+	at := int64(0)
+	for i := range n {
+		code := codes[i&15] + 1
+		left := uint64(0)
+		for j, w := range words {
+			left += w & uint64((codes[j&15]-code)>>63)
 		}
-		h.touched[i] = 0
+		l := left & mask
+		r := total - l
+		allowed := ((l-minLeaf)|(r-minLeaf))>>63 - 1
+		count, sum := float64(int64(l)), float64(int64(left)>>shift)
+		d := float64(sum*whole) - float64(count*all)
+		key := (math.Float64bits(float64(d*d)/float64(count*float64(int64(r)))) + 1) & allowed
+		if key > best {
+			best = key
+			at = code
+			bestLeft = left
+		}
 	}
-	return s.best, s.varies()
+	s.best.key, s.best.cut, s.best.left = best, int(at-1), bestLeft
+	s.met()
+	return true
+}
+
+// tinySlowly is scanTiny for other criteria.
+func (s *scanner) tinySlowly(codes *[16]int64, words []uint64) {
+	for i := range words {
+		left := uint64(0)
+		for j, w := range words {
+			if codes[j&15] <= codes[i&15] {
+				left += w
+			}
+		}
+		s.try(int(codes[i&15]), left, false)
+	}
+	s.met()
 }

@@ -20,14 +20,14 @@ func TestScansAgree(t *testing.T) {
 				column[i] = bins // missing
 			}
 		}
-		d := &data[uint8]{columns: [][]uint8{column}, bins: []int{bins}, classes: classes, opts: Options{MinSamplesLeaf: 1 + rng.Intn(4)}}
+		d := &data[uint8]{training: &training{classes: classes, y: y, shift: classShift}, columns: [][]uint8{column}, bins: []int{bins}, opts: Options{MinSamplesLeaf: 1 + rng.Intn(4)}}
 		g := newGrower(d, 1)
-		g.start(y, weights)
-		n, h := newTally(g.count(0, len(g.rows))), g.hists[0]
-		fillMany(h, classes, g.rows, g.packed, column)
-		want, wantVaries := g.scanMany(h, 0, bins, &n)
+		g.start(weights)
+		n, h := g.tallyOf(0, len(g.rows)), g.hists[0]
+		fillMany(h, classes, g.rows, g.words, column)
+		want, wantVaries := g.scanMany(h, 0, bins, n)
 		fillChains(h, g.rows, column)
-		got, varies := g.scanChains(h, 0, bins, &n, g.packed)
+		got, varies := g.scanChains(h, 0, bins, n, g.words)
 		if got != want || varies != wantVaries {
 			t.Fatalf("round %d: %+v, %v by chains, %+v, %v by bins", round, got, varies, want, wantVaries)
 		}

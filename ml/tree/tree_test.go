@@ -156,13 +156,13 @@ func TestFirstCutIsTheBest(t *testing.T) {
 				}))
 			}
 		}
-		left := m.left[0] + 1
+		left := m.trees[0].nodes[0].left + 1
 		encoders, err := m.encoders([]*frame.Column{x})
 		if err != nil {
 			t.Fatal(err)
 		}
-		codes, nodes := m.encode(encoders, 0, n), m.walkers()
-		got := weightedGini(y, classes, leaf, func(i int) bool { return walk(nodes, 0, codes.codes[2*i:2*i+2]) != left })
+		codes, nodes := m.encode(encoders, 0, n), m.trees[0].nodes
+		got := weightedGini(y, classes, leaf, func(i int) bool { return walk(nodes, codes.codes[2*i:2*i+2]) != left })
 		if m.Nodes() == 1 { // no cut: none may be better than the whole
 			got = weightedGini(y, classes, 0, func(int) bool { return true })
 			best = min(best, got)
@@ -211,7 +211,7 @@ func TestLimitsOfLeavesAndDepth(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			x, nodes := m.encode(encoders, 0, len(y)), m.walkers()
+			x, nodes := m.encode(encoders, 0, len(y)), m.trees[0].nodes
 			rows := make([]int, len(nodes))
 			for i := range y {
 				at := uint32(0)
@@ -231,7 +231,7 @@ func TestLimitsOfLeavesAndDepth(t *testing.T) {
 				if n < o.MinSamplesLeaf {
 					t.Errorf("%d classes, %+v: node %d has %d rows", classes, o, at, n)
 				}
-				if m.left[at] != uint32(at) && n < o.MinSamplesSplit {
+				if nodes[at].left != uint32(at) && n < o.MinSamplesSplit {
 					t.Errorf("%d classes, %+v: node %d of %d rows is split", classes, o, at, n)
 				}
 			}
@@ -340,14 +340,14 @@ func TestGoldenDigests(t *testing.T) {
 		model, proba string
 	}{
 		{"tree", 2, FitTree, Options{MaxDepth: 10, MinSamplesLeaf: 5, Laplace: 1},
-			"e759ac03e5c13e16928c5325b61d667d6c9cec3535162699771262654dfbf7e5",
-			"1068f6852c22ef9c727dee60d9d308c46a79c7e008a31606be4fe46baf9917b9"},
+			"0b98be4031696cecd20769bbd6aa20e1e6555e83d3d5fc6a70cdf2ae7cfc1ab6",
+			"9c393e15af127fff6dd54fb0e5cd8b8100cba3a22f258edcf69352b74caa17f9"},
 		{"forest", 2, FitForest, Options{Trees: 20, MinSamplesLeaf: 3, MaxFeatures: 0.5, Seed: 42},
-			"916e17e7a7adb1cdeb09587f4416749c9d97398df12887fe6a9f24f59f971178",
-			"44729c793801d7990e505dde6a16614334daf1f7e4fdd29e5babd2685c295af4"},
+			"2ee1ab47b7bfc9fd531659d832daa24ad599fdf7921add9ef2164e93ead42a9d",
+			"88c7befd433b1be76f3463a85095056188c8d141a91a45751b0d2404a8a7cf8b"},
 		{"forest of four classes", 4, FitForest, Options{Trees: 20, MinSamplesLeaf: 3, Seed: 42},
-			"7a5b0f9c506084b9d4ba5bf3d27129058a44c2021fab3cdb0e38a3f78c04f22e",
-			"80eac93355b4936148f6c9f630bce6243786baf66e014cb9198cfffa1f5d923c"},
+			"4ca6c76eec59242a579ec832657b0fe722a830ba40cd93ab4dc54cd024070424",
+			"6ea071e1ad71b358fe298311392046caf80a3d8f68918fc0be10c3441e3ca7bd"},
 	} {
 		columns, y := generate(2000, c.classes, 1)
 		m := mustFit(t, c.fit, columns, y, c.classes, c.options)

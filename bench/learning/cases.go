@@ -1,0 +1,83 @@
+package main
+
+import (
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/hashline/hashline/ml/frame"
+	"github.com/hashline/hashline/ml/metrics"
+	"github.com/hashline/hashline/ml/tree"
+)
+
+// benchCase is one learner on one set of data, on all sides with the same settings. Its JSON goes to the peers' script.
+type benchCase struct {
+	Name           string  `json:"name"`
+	Learner        string  `json:"learner"` // forest, tree or boosting
+	Trees          int     `json:"trees"`
+	MaxFeatures    float64 `json:"max_features"` // share; 0: square root
+	MinSamplesLeaf int     `json:"min_samples_leaf"`
+	MaxDepth       int     `json:"max_depth"`
+
+	about string
+	data  func() (*data, error)
+	peers []string
+}
+
+var cases = []benchCase{
+	{Name: "superstore", Learner: "forest", Trees: 100, about: "forest, square root of the features", data: superstore, peers: []string{"scikit-learn"}},
+	{Name: "superstore-half", Learner: "forest", Trees: 100, MaxFeatures: 0.5, MinSamplesLeaf: 3, about: "forest, half the features, 3 rows in a leaf", data: superstore, peers: []string{"scikit-learn"}},
+	{Name: "superstore-tree", Learner: "tree", Trees: 1, about: "one full tree", data: superstore, peers: []string{"scikit-learn"}},
+	{Name: "superstore-tier", Learner: "forest", Trees: 100, MaxFeatures: 0.5, MinSamplesLeaf: 3, about: "forest of three classes", data: superstoreTier, peers: []string{"scikit-learn"}},
+	{Name: "forest-100k", Learner: "forest", Trees: 100, about: "forest", data: synthetic(100_000), peers: []string{"scikit-learn"}},
+	{Name: "forest-200k", Learner: "forest", Trees: 100, about: "forest", data: synthetic(200_000), peers: []string{"scikit-learn", "xgboost"}},
+	{Name: "forest-1m", Learner: "forest", Trees: 4, about: "forest", data: synthetic(1_000_000), peers: []string{"scikit-learn"}},
+	{Name: "tree-100k", Learner: "tree", Trees: 1, about: "one full tree", data: synthetic(100_000), peers: []string{"scikit-learn"}},
+	{Name: "tree-1m", Learner: "tree", Trees: 1, about: "one full tree", data: synthetic(1_000_000), peers: []string{"scikit-learn"}},
+}
+
+// ours fits and judges with the learners of this module, on all cores.
+func (c *benchCase) ours(d *data) (outcome, error) {
+	train, test := d.split()
+	runtime.GC()
+	o := tree.Options{Trees: c.Trees, MaxDepth: c.MaxDepth, MaxFeatures: c.MaxFeatures, MinSamplesLeaf: c.MinSamplesLeaf, Seed: 1, Cores: runtime.GOMAXPROCS(0)}
+	fit := tree.FitForest
+	if c.Learner == "tree" {
+		fit = tree.FitTree
+	}
+	start, cpu := time.Now(), cpuSeconds()
+	m, err := fit(train, d.y[:d.train], d.classes, o)
+	if err != nil {
+		return outcome{}, err
+	}
+	out := outcome{Fit: time.Since(start).Seconds(), CPU: cpuSeconds() - cpu, Nodes: m.Nodes()}
+	return out, out.judge(m, test, d)
+}
+
+// cpuSeconds is what this process has used of all cores.
+func cpuSeconds() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
+
+type predictor interface {
+	Predict(columns []*frame.Column, cores int) ([]float64, error)
+}
+
+func (o *outcome) judge(m predictor, test []*frame.Column, d *data) error {
+	start := time.Now()
+	p, err := m.Predict(test, runtime.GOMAXPROCS(0))
+	if err != nil {
+		return err
+	}
+	o.Predict = time.Since(start).Seconds()
+	e, _, err := metrics.Evaluate(p, d.y[d.train:], make([]string, d.classes))
+	if err != nil {
+		return err
+	}
+	o.Accuracy, o.AUC, o.LogLoss = float64(e.Metrics.Accuracy), float64(e.Metrics.ROCAUC), float64(e.Metrics.LogLoss)
+	return nil
+}

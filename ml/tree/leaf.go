@@ -1,0 +1,82 @@
+package tree
+
+import "math/bits"
+
+// leaf gives a leaf its value. Rows [from, to) are only looked at where the target is a number.
+func (g *grower[T]) leaf(at int, n tally, from, to int, copied bool) {
+	switch g.classes {
+	case 0:
+		g.out.value[at] = uint32(len(g.out.leaves))
+		g.out.leaves = append(g.out.leaves, uint64(g.meanOf(from, to, copied)))
+	case 2:
+		ones := uint32(n.words >> classShift)
+		s := shares([]uint32{uint32(n.words) - ones, ones}, g.weights, g.opts.Laplace)
+		g.out.value[at] = s[0]
+	default:
+		g.out.setShares(at, shares(n.counts, g.weights, g.opts.Laplace))
+	}
+}
+
+// meanOf returns the mean of the targets of rows in units of 2^exponent, rounded to the nearest, halves up.
+func (g *grower[T]) meanOf(from, to int, copied bool) int64 {
+	sum, total := int64(0), int64(0)
+	mask := uint64(1)<<g.shift - 1
+	for i, r := range g.rows[from:to] {
+		if copied {
+			r = g.origin[r]
+		}
+		w := int64(g.words[from+i] & mask)
+		sum += g.fixed[r] * w
+		total += w
+	}
+	// Go rounds quotients to zero; this one is to be rounded down after half a unit is added.
+	q, r := sum/total, sum%total
+	if r < 0 {
+		q, r = q-1, r+total
+	}
+	if 2*r >= total {
+		q++
+	}
+	return q
+}
+
+// shares returns the class shares of a leaf for the classes after the first, in units of 2^-31, as if it had so many more
+// rows of each class. weights are those of the classes, nil for 1.
+func shares(counts []uint32, weights []float64, more int) []uint32 {
+	weight := integerWeights(weights)
+	total := uint64(0)
+	of := func(c int) uint64 {
+		k := uint64(counts[c]) + uint64(more)
+		if weight != nil {
+			k *= weight[c]
+		}
+		return k
+	}
+	for c := range counts {
+		total += of(c)
+	}
+	s := make([]uint32, len(counts)-1)
+	for k := range s {
+		hi, lo := bits.Mul64(of(k+1), unit)
+		lo, carry := bits.Add64(lo, total/2, 0)
+		q, _ := bits.Div64(hi+carry, lo, total)
+		s[k] = uint32(q)
+	}
+	return s
+}
+
+// integerWeights scales weights so that the largest is 2^20: then the sums of shares are exact.
+func integerWeights(weights []float64) []uint64 {
+	if weights == nil {
+		return nil
+	}
+	most := 0.0
+	for _, w := range weights {
+		most = max(most, w)
+	}
+	scaled := make([]uint64, len(weights))
+	for c, w := range weights {
+		scaled[c] = max(1, uint64(w/most*(1<<20)))
+	}
+	return scaled
+}
