@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/internal/needs"
 	"github.com/hashline/hashline/pipeline"
@@ -218,6 +220,24 @@ func newBench(t *testing.T, url string) *bench {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// forget lets Redis lose all that is the bench's.
+func (b *bench) forget() {
+	b.t.Helper()
+	err := b.conn.eachServer(context.Background(), func(ctx context.Context, server *redis.Client) error {
+		for keys := server.Scan(ctx, 0, "*", 1000).Iterator(); keys.Next(ctx); {
+			if key := keys.Val(); b.config.Queue == "" || strings.Contains(key, b.config.Queue+":") || strings.Contains(key, b.config.Queue+"}") {
+				if err := server.Del(ctx, key).Err(); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // worker starts a worker and returns how to stop it; the test stops it at its end at the latest.

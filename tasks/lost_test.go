@@ -26,9 +26,7 @@ func TestRedisIsEmptied(t *testing.T) {
 		p := plan(stage("a", "gate", gateParams{Text: "a", Started: dir + "/started", Open: dir + "/open"}), stage("b", "text", textParams{"b"}, "a"))
 		id := b.submit(p)
 		waitForPrefix(t, dir+"/started", 1)
-		if err := b.conn.redis.FlushDB(ctx).Err(); err != nil {
-			t.Fatal(err)
-		}
+		b.forget()
 		err := b.client.Watch(ctx, id, "", func(pipeline.Event) error { return nil })
 		if e := pipeline.AsError(err); !errors.Is(err, ErrNoRun) || e.Class != pipeline.ClassUnreachable || !strings.Contains(e.Hint, "submit again") {
 			t.Errorf("watching ends with %v, %+v", err, e)
@@ -92,9 +90,7 @@ func TestDamagedRecord(t *testing.T) {
 	if r, err := b.client.Record(ctx, id); err != nil || r.Name != want.Name || r.ResultDigest != want.ResultDigest {
 		t.Errorf("from Redis: %+v, %v", r, err)
 	}
-	if err := b.conn.redis.FlushDB(ctx).Err(); err != nil {
-		t.Fatal(err)
-	}
+	b.forget()
 	if r, err := b.client.Record(ctx, id); !errors.Is(err, artifact.ErrCorrupt) {
 		t.Errorf("from the store: %+v, %v", r, err)
 	}
