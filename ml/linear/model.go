@@ -23,9 +23,9 @@ import (
 	"github.com/hashline/hashline/ml/num"
 )
 
-// Model is a fitted logistic or, with one class, linear regression. It is immutable and safe for concurrent use.
+// Model is a fitted logistic regression or, without classes, a linear one. It is immutable and safe for concurrent use.
 type Model struct {
-	Classes    int       `json:"classes"`
+	Classes    int       `json:"classes"` // 0: a numeric target
 	Solver     string    `json:"solver"` // newton, lbfgs, or, with a penalty on absolute values, proximal newton or orthant-wise lbfgs
 	Iterations int       `json:"iterations"`
 	Converged  bool      `json:"converged"`
@@ -38,13 +38,16 @@ type Model struct {
 	d, params int
 }
 
-// functions is the number of linear functions: one for two classes.
+// functions is the number of linear functions: one for two classes, and for a numeric target.
 func (m *Model) functions() int {
-	if m.Classes == 2 {
+	if m.Classes <= 2 {
 		return 1
 	}
 	return m.Classes
 }
+
+// outputs is the number of values that Predict gives a row.
+func (m *Model) outputs() int { return max(1, m.Classes) }
 
 // Features returns the names of the features in their order.
 func (m *Model) Features() []string {
@@ -58,15 +61,15 @@ func (m *Model) Features() []string {
 // rowBlock is the number of rows that are encoded together.
 const rowBlock = 4 << 10
 
-// Predict returns the class probabilities of every row: n x classes, row-major, each row adding up to 1 within rounding. A
-// regression gives n x 1 predictions.
+// Predict returns the class probabilities of every row: n x classes, row-major, each row adding up to 1 within rounding. Without
+// classes it gives n predictions.
 // columns are matched to the model's features by position, and must have their names and kinds of types.
 func (m *Model) Predict(columns []*frame.Column, cores int) ([]float64, error) {
 	if err := checkColumns(columns, m.Terms); err != nil {
 		return nil, err
 	}
 	n := columns[0].Len()
-	proba := make([]float64, n*m.Classes)
+	proba := make([]float64, n*m.outputs())
 	var g errgroup.Group
 	g.SetLimit(max(1, cores))
 	for from := 0; from < n; from += rowBlock {
@@ -78,7 +81,7 @@ func (m *Model) Predict(columns []*frame.Column, cores int) ([]float64, error) {
 				for c := range scores {
 					scores[c] = x.score(r, m.Weights[c*m.params:(c+1)*m.params])
 				}
-				m.probabilities(scores, proba[(from+r)*m.Classes:(from+r+1)*m.Classes])
+				m.probabilities(scores, proba[(from+r)*m.outputs():(from+r+1)*m.outputs()])
 			}
 			return nil
 		})
@@ -106,7 +109,7 @@ func slice(columns []*frame.Column, from, to int) func(func(*frame.Column) bool)
 // probabilities turns the scores of one row, which it overwrites, into class probabilities.
 func (m *Model) probabilities(scores, proba []float64) {
 	switch m.Classes {
-	case 1:
+	case 0:
 		proba[0] = scores[0]
 		return
 	case 2:
@@ -144,13 +147,13 @@ func (m *Model) PredictPermuted(columns []*frame.Column, permutations [][]int32,
 				}
 			}
 			scores := make([]float64, k)
-			proba := make([]float64, n*m.Classes)
+			proba := make([]float64, n*m.outputs())
 			for p, permutation := range permutations {
 				for r := range n {
 					for c := range k {
 						scores[c] = base[r*k+c] - part[r*k+c] + part[int(permutation[r])*k+c]
 					}
-					m.probabilities(scores, proba[r*m.Classes:(r+1)*m.Classes])
+					m.probabilities(scores, proba[r*m.outputs():(r+1)*m.outputs()])
 				}
 				visit(f, p, proba)
 			}
@@ -197,7 +200,7 @@ func (m *Model) UnmarshalJSON(b []byte) error {
 		}
 	}
 	m.d, m.params = place(m.Terms)
-	if m.Classes < 1 || m.Classes > maxClasses || len(m.Terms) == 0 || len(m.Weights) != m.functions()*m.params {
+	if m.Classes < 0 || m.Classes == 1 || m.Classes > maxClasses || len(m.Terms) == 0 || len(m.Weights) != m.functions()*m.params {
 		return errors.New("linear model: the number of weights does not fit its features")
 	}
 	for _, w := range m.Weights {

@@ -26,7 +26,7 @@ type RegressionOptions struct {
 // scikit-learn's Ridge(alpha), and is found in closed form: the normal equations, by the decomposition of curvature, with
 // one step of refinement. Otherwise it is that of ElasticNet(alpha/n, l1_ratio).
 //
-// columns are as those of Fit, y their n numbers. Nothing is changed or kept of either. The model's Predict gives n x 1
+// columns are as those of Fit, y their n numbers. Nothing is changed or kept of either. The model's Predict gives n
 // predictions.
 func FitRegression(columns []*frame.Column, y []float64, o RegressionOptions) (*Model, error) {
 	if len(columns) == 0 || len(y) == 0 {
@@ -61,7 +61,7 @@ func FitRegression(columns []*frame.Column, y []float64, o RegressionOptions) (*
 			return nil, errors.New("the target is out of range: divide it by a constant")
 		}
 	}
-	m.Classes, m.Objective = 1, num.Float(float64(m.Objective)*unit*unit)
+	m.Classes, m.Objective = 0, num.Float(float64(m.Objective)*unit*unit)
 	return m, nil
 }
 
