@@ -197,7 +197,7 @@ Exit codes: 0 ok, 1 the run failed, 2 usage or bad input, 3 Redis or the store c
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return flagError("--", err, "`"+c.CommandPath()+" --help` lists the flags")
 	})
-	c.AddCommand(a.submitCommand(), a.runsCommand(), a.showCommand(), a.eventsCommand(), a.getCommand(), a.diffCommand(), a.predictCommand(), a.graphCommand(),
+	c.AddCommand(a.submitCommand(), a.runsCommand(), a.showCommand(), a.eventsCommand(), a.getCommand(), a.diffCommand(), a.predictCommand(), a.exportCommand(), a.graphCommand(),
 		a.initCommand(), a.sampleCommand(), a.monitorCommand(), a.versionCommand())
 	c.CompletionOptions.HiddenDefaultCmd = true
 	wrapArgs(c)

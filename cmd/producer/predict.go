@@ -72,13 +72,14 @@ type predictor struct {
 	missing []string
 }
 
-func newPredictor(ctx context.Context, r *resolved, name string) (*predictor, error) {
+// modelOf returns the file of a model of a run, by default of the one with the largest ROC AUC.
+func modelOf(ctx context.Context, r *resolved, name string) ([]byte, *summary.Details, error) {
 	d, x, err := summary.Build(ctx, r.store, r.record)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(d.Models) == 0 || x.Load == nil {
-		return nil, usage("run %s has no model", d.RunID).WithHint("its status is %s; `producer runs` lists others", d.Status)
+		return nil, nil, usage("run %s has no model", d.RunID).WithHint("its status is %s; `producer runs` lists others", d.Status)
 	}
 	if name == "" {
 		name = d.Best().Name
@@ -89,9 +90,14 @@ func newPredictor(ctx context.Context, r *resolved, name string) (*predictor, er
 		out, ok = stage.Output("model")
 	}
 	if !ok {
-		return nil, usage("run %s has no model %.60q", d.RunID, name).WithHint("it has %s", modelList(d))
+		return nil, nil, usage("run %s has no model %.60q", d.RunID, name).WithHint("it has %s", modelList(d))
 	}
 	b, err := r.store.ReadAll(ctx, out.Ref)
+	return b, x, err
+}
+
+func newPredictor(ctx context.Context, r *resolved, name string) (*predictor, error) {
+	b, x, err := modelOf(ctx, r, name)
 	if err != nil {
 		return nil, err
 	}

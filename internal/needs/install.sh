@@ -18,8 +18,21 @@ missing() {
   done
 }
 
+# Python modules, each in the folder that needs.Python looks into: module, what cannot run without it.
+modules='
+onnxruntime|tests that score exported models with ONNX Runtime
+'
+python=${XDG_CACHE_HOME:-$HOME/.cache}/hashline-needs/python
+missing_modules() {
+  echo "$modules" | while IFS='|' read -r module reason; do
+    [ -n "$module" ] || continue
+    for p in "$python/bin/python" python3; do "$p" -c "import $module" >/dev/null 2>&1 && continue 2; done
+    echo "$module|$reason"
+  done
+}
+
 report() {
-  left=$(missing)
+  left=$(missing; missing_modules)
   [ -n "$left" ] || return 0
   echo "Not installed, so these could not run:"
   echo "$left" | while IFS='|' read -r package reason; do echo "  $package: $reason"; done
@@ -31,17 +44,26 @@ if [ "${1:-}" = --report ]; then
   exit
 fi
 packages=$(missing | cut -d'|' -f1 | tr '\n' ' ')
-[ -n "$packages" ] || exit 0
+wanted=$(missing_modules | cut -d'|' -f1 | tr '\n' ' ')
+[ -n "$packages$wanted" ] || exit 0
+if [ -n "$wanted" ] && ! python3 -c 'import ensurepip' >/dev/null 2>&1; then packages="${packages}python3 python3-venv "; fi
 sudo=
 if [ "$(id -u)" != 0 ]; then
   if sudo -n true 2>/dev/null; then sudo="sudo -n"; else sudo=no; fi
 fi
-if [ "$sudo" != no ] && command -v apt-get >/dev/null 2>&1; then
+if [ -n "$packages" ] && [ "$sudo" != no ] && command -v apt-get >/dev/null 2>&1; then
   echo "Installing for the tests: $packages"
   log=$(mktemp)
   # shellcheck disable=SC2086
   { $sudo apt-get update -q && $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends $packages; } >"$log" 2>&1 </dev/null ||
     tail -n 5 "$log" >&2
+  rm -f "$log"
+fi
+if [ -n "$wanted" ]; then
+  echo "Installing for the tests into $python: $wanted"
+  log=$(mktemp)
+  # shellcheck disable=SC2086
+  { python3 -m venv "$python" && "$python/bin/pip" install -q $wanted; } >"$log" 2>&1 </dev/null || tail -n 5 "$log" >&2
   rm -f "$log"
 fi
 report

@@ -26,7 +26,7 @@ import (
 // Model is a fitted logistic regression or, without classes, a linear one. It is immutable and safe for concurrent use.
 type Model struct {
 	Classes    int       `json:"classes"` // 0: a numeric target
-	Solver     string    `json:"solver"` // newton, lbfgs, or, with a penalty on absolute values, proximal newton or orthant-wise lbfgs
+	Solver     string    `json:"solver"`  // newton, lbfgs, or, with a penalty on absolute values, proximal newton or orthant-wise lbfgs
 	Iterations int       `json:"iterations"`
 	Converged  bool      `json:"converged"`
 	Objective  num.Float `json:"objective"` // see Fit and FitRegression

@@ -33,8 +33,8 @@ const minLevelRows = 5
 // maxLevels bounds the weights of one category; the most frequent levels have one each.
 const maxLevels = 1000
 
-// clip bounds standardised numbers. No training row reaches it, and no later row can overflow.
-const clip = 1e6
+// Clip bounds standardised numbers. No training row reaches it, and no later row can overflow.
+const Clip = 1e6
 
 func (t *term) width() int {
 	if !t.Type.Numeric() {
@@ -134,7 +134,7 @@ func frequentLevels(c *frame.Column) []string {
 
 // standard returns the number that stands for v, which is not missing.
 func (t *term) standard(v float64) float64 {
-	return max(-clip, min(clip, (v/t.Unit-t.Mean)/t.Scale))
+	return max(-Clip, min(Clip, (v/t.Unit-t.Mean)/t.Scale))
 }
 
 // weights returns, for each level of the column, the index of its weight.
