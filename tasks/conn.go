@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -174,25 +175,36 @@ func unreachable(err error, where string) error {
 	if errors.Is(err, context.Canceled) || errors.As(err, &ours) {
 		return err
 	}
-	message := "Redis does not answer"
 	if where != "" {
-		message += " at " + where
+		where = " at " + where
 	}
+	e := &pipeline.Error{Class: pipeline.ClassUnreachable, Message: "Redis does not answer" + where, Hint: "check that it runs, and its address and password"}
+	text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "redis: "), "\n", "; ")
 	var dns *net.DNSError
+	var timeout net.Error
+	var answer redis.Error
 	var certificate *tls.CertificateVerificationError
-	hint := "check that it runs, and its address and password"
 	switch {
 	case errors.As(err, &dns):
-		message += ": there is no such host"
-	case errors.Is(err, context.DeadlineExceeded):
-		message += " in time"
+		e.Message += ": there is no such host"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		e.Message += " in time"
 	case errors.As(err, &certificate):
-		message += " with a certificate to trust: " + err.Error()
-		hint = "name the CA that signed it, as ?ca=FILE in the URL"
+		e.Message += " with a certificate to trust: " + text
+		e.Hint = "name the CA that signed it, as ?ca=FILE in the URL"
+	case strings.Contains(text, "certificate required"):
+		e.Message += ": it wants a certificate of ours"
+		e.Hint = "name it and its key, as ?cert=FILE&key=FILE in the URL"
+	case errors.Is(err, redis.Nil), strings.HasSuffix(text, "redis: nil"):
+		e.Message = "no Sentinel" + where + " knows the master"
+		e.Hint = "check ?master=NAME in the URL: it is the name that `sentinel monitor` gives"
+	case errors.As(err, &answer):
+		e.Message = "Redis" + where + " refuses: " + text
+		e.Hint = "check user, password and what the user may do"
 	default:
-		message += ": " + err.Error()
+		e.Message += ": " + text
 	}
-	return (&pipeline.Error{Class: pipeline.ClassUnreachable, Message: message}).WithHint("%s", hint)
+	return e
 }
 
 // StartEmbedded starts a Redis in this process, for one machine: on a loopback port, with a random password, without

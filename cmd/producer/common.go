@@ -145,12 +145,17 @@ const (
 
 func lockName(id string) string { return "run-" + id }
 
+// dial connects to the Redis of the flags.
+func (a *app) dial(ctx context.Context) (*tasks.Conn, error) {
+	return tasks.Dial(ctx, a.redis, tasks.WithCA(a.redisCA), tasks.WithPrefix(a.prefix), tasks.WithCredentials(os.Getenv("HASHLINE_REDIS_USERNAME"), os.Getenv("HASHLINE_REDIS_PASSWORD")))
+}
+
 // client connects to the Redis of the flags, once; the connection ends with the process.
 func (a *app) client(ctx context.Context, store *artifact.Store) (*tasks.Client, error) {
 	if a.connected != nil {
 		return a.connected, nil
 	}
-	conn, err := tasks.Dial(ctx, a.redis)
+	conn, err := a.dial(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func (s *submission) engine(ctx context.Context) (*engine, error) {
 	e := &engine{store: store, registry: registry, mode: redisMode}
 	var conn *tasks.Conn
 	if s.redis != "" {
-		conn, err = tasks.Dial(ctx, s.redis)
+		conn, err = s.dial(ctx)
 	} else {
 		e.mode = embeddedMode
 		conn, err = tasks.StartEmbedded(ctx)

@@ -60,8 +60,12 @@ func recordedArgs(args []string) []string {
 		switch {
 		case strings.HasPrefix(a, "--redis="):
 			kept[i] = "--redis=URL"
-		case i > 0 && kept[i-1] == "--redis":
+		case strings.HasPrefix(a, "--redis-ca="):
+			kept[i] = "--redis-ca=FILE"
+		case i > 0 && args[i-1] == "--redis":
 			kept[i] = "URL"
+		case i > 0 && args[i-1] == "--redis-ca":
+			kept[i] = "FILE"
 		}
 	}
 	return kept
@@ -173,6 +177,9 @@ func (s *submission) tellWhyItWaits(ctx context.Context, e *engine, p *progress)
 // workerCommand is a command line that starts a worker for the run.
 func (s *submission) workerCommand(e *engine) string {
 	line := "worker --redis URL --store " + csv.ShellQuote(e.store.Location())
+	if s.prefix != "" {
+		line += " --redis-prefix " + csv.ShellQuote(s.prefix)
+	}
 	if s.queue != "" {
 		line += " --queue " + csv.ShellQuote(s.queue)
 	}

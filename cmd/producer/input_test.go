@@ -167,8 +167,8 @@ func TestSafeName(t *testing.T) {
 }
 
 func TestRecordedArgs(t *testing.T) {
-	got := strings.Join(recordedArgs([]string{"submit", "--redis", "redis://:p@h", "x.csv", "--redis=redis://:p@h", "--name", "n"}), " ")
-	if want := "submit --redis URL x.csv --redis=URL --name n"; got != want {
+	got := strings.Join(recordedArgs([]string{"submit", "--redis", "redis://:p@h", "x.csv", "--redis=redis://:p@h", "--redis-ca", "/x", "--redis-ca=/y", "--name", "n"}), " ")
+	if want := "submit --redis URL x.csv --redis=URL --redis-ca FILE --redis-ca=FILE --name n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -34,9 +34,10 @@ type app struct {
 	out, err io.Writer
 	signals  <-chan os.Signal
 
-	store, redis string // flags
-	connected    *tasks.Client
-	exit         int // exit code of a command that ended without an error of its own
+	store, redis    string // flags
+	redisCA, prefix string
+	connected       *tasks.Client
+	exit            int // exit code of a command that ended without an error of its own
 }
 
 func run(args []string, in io.Reader, out, stderr io.Writer) int {
@@ -181,7 +182,11 @@ twice, and a run repeats bit for bit.
 Without --redis everything happens in this process. With it, workers do the work.
 
 Every flag may be given in the environment as HASHLINE_ and its name: HASHLINE_STORE, HASHLINE_REDIS, HASHLINE_TARGET.
-Flags go before the environment, and that before the pipeline file.
+Flags go before the environment, and that before the pipeline file. HASHLINE_REDIS_USERNAME and HASHLINE_REDIS_PASSWORD are
+used where the URL of Redis has neither.
+
+The URL of Redis is redis://host:port/db, redis-sentinel://host,.../db?master=NAME, redis-cluster://host,... or unix:///path;
+rediss, rediss-sentinel and rediss-cluster speak TLS. ` + "`worker --help`" + ` says more.
 
 Exit codes: 0 ok, 1 the run failed, 2 usage or bad input, 3 Redis or the store cannot be reached, 130 interrupted.`,
 		SilenceErrors: true, SilenceUsage: true,
@@ -193,7 +198,9 @@ Exit codes: 0 ok, 1 the run failed, 2 usage or bad input, 3 Redis or the store c
 		},
 	}
 	c.PersistentFlags().StringVar(&a.store, "store", "", "`directory` of the store (default "+defaultStoreText+")")
-	c.PersistentFlags().StringVar(&a.redis, "redis", "", "Redis `URL`: redis://host:port/db, rediss:// or unix:// (default: none, all in this process)")
+	c.PersistentFlags().StringVar(&a.redis, "redis", "", "`URL` of Redis, or of its Sentinels or Cluster (default: none, all in this process)")
+	c.PersistentFlags().StringVar(&a.redisCA, "redis-ca", "", "PEM `file` with the CA of Redis' certificate (default: the system's)")
+	c.PersistentFlags().StringVar(&a.prefix, "redis-prefix", "", "`text` that the names of keys in Redis begin with, as the workers' (default \"hashline\")")
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return flagError("--", err, "`"+c.CommandPath()+" --help` lists the flags")
 	})

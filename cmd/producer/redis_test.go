@@ -125,7 +125,7 @@ func TestPasswordStaysSecret(t *testing.T) {
 	addr, store := needs.Redis(t, "--requirepass", password).Addr, t.TempDir()
 	for _, c := range []struct{ name, url string }{{"wrong", "redis://:guess@" + addr}, {"none", "redis://" + addr}} {
 		out, stderr, code := call(t, store, "submit", "--redis", c.url)
-		if code != 3 || !strings.Contains(stderr, "Redis does not answer") || strings.Contains(out+stderr, "guess") {
+		if code != 3 || !strings.Contains(stderr, "refuses: ") || strings.Contains(out+stderr, "guess") {
 			t.Errorf("%s password: got %d, %s", c.name, code, stderr)
 		}
 	}

@@ -26,7 +26,6 @@ import (
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/sample"
 	"github.com/hashline/hashline/stages"
-	"github.com/hashline/hashline/tasks"
 )
 
 func (a *app) graphCommand() *cobra.Command {
@@ -228,7 +227,7 @@ output.`,
 }
 
 func (a *app) serveMonitor(ctx context.Context, address string) error {
-	conn, err := tasks.Dial(ctx, a.redis)
+	conn, err := a.dial(ctx)
 	if err != nil {
 		return err
 	}

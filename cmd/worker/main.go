@@ -46,6 +46,7 @@ func plain(s string) string {
 // settings are the flags.
 type settings struct {
 	redis, store, queue string
+	redisCA, prefix     string
 	concurrency, cores  int
 	grace               time.Duration
 	logFormat, logLevel string
@@ -63,7 +64,15 @@ On SIGTERM or Ctrl-C it takes no more stages, lets those in progress finish for 
 other workers, and exits with 0; a second signal ends it at once, and others notice within seconds.
 Exit codes: 2 usage, 3 Redis or the store cannot be reached.
 
-Environment: HASHLINE_REDIS, HASHLINE_STORE and HASHLINE_QUEUE stand for the flags of these names, which go before them.`,
+The URL of Redis is one of
+  redis://[user:password@]host:port/db            one server
+  redis-sentinel://host,host,.../db?master=NAME   the master that Sentinels watch
+  redis-cluster://host,host,...                   a Cluster
+  unix:///path                                    one server, by its socket
+and rediss, rediss-sentinel, rediss-cluster with TLS (?cert=FILE&key=FILE for a certificate of ours).
+
+Environment: HASHLINE_REDIS, HASHLINE_REDIS_CA, HASHLINE_REDIS_PREFIX, HASHLINE_STORE and HASHLINE_QUEUE stand for the flags of
+these names, which go before them. HASHLINE_REDIS_USERNAME and HASHLINE_REDIS_PASSWORD are used where the URL has neither.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage(fmt.Sprintf("worker takes no argument such as %.60q", args[0]), "`worker --help` lists the flags")
@@ -75,6 +84,8 @@ Environment: HASHLINE_REDIS, HASHLINE_STORE and HASHLINE_QUEUE stand for the fla
   worker --redis redis://localhost:6379/0 --store /srv/hashline --concurrency 1 --log-format json`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s.redis = cmp.Or(s.redis, os.Getenv("HASHLINE_REDIS"))
+			s.redisCA = cmp.Or(s.redisCA, os.Getenv("HASHLINE_REDIS_CA"))
+			s.prefix = cmp.Or(s.prefix, os.Getenv("HASHLINE_REDIS_PREFIX"))
 			s.store = cmp.Or(s.store, os.Getenv("HASHLINE_STORE"))
 			s.queue = cmp.Or(s.queue, os.Getenv("HASHLINE_QUEUE"))
 			return s.run(c.Context())
@@ -82,7 +93,9 @@ Environment: HASHLINE_REDIS, HASHLINE_STORE and HASHLINE_QUEUE stand for the fla
 	}
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err.Error(), "`worker --help` lists the flags") })
 	f := c.Flags()
-	f.StringVar(&s.redis, "redis", "", "Redis `URL`: redis://host:port/db, rediss:// or unix://")
+	f.StringVar(&s.redis, "redis", "", "Redis `URL`, see above")
+	f.StringVar(&s.redisCA, "redis-ca", "", "PEM `file` with the CA of Redis' certificate (default: the system's)")
+	f.StringVar(&s.prefix, "redis-prefix", "", "`text` that the names of keys begin with, as the producer's (default \"hashline\")")
 	f.StringVar(&s.store, "store", "", "`directory` of the store, shared with the producer")
 	f.StringVar(&s.queue, "queue", "", "`name` of the queue to take stages from (default \"hashline\")")
 	f.IntVar(&s.concurrency, "concurrency", runtime.GOMAXPROCS(0), "`number` of stages at a time")
@@ -118,7 +131,8 @@ func (s *settings) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn, err := tasks.Dial(ctx, s.redis)
+	conn, err := tasks.Dial(ctx, s.redis, tasks.WithCA(s.redisCA), tasks.WithPrefix(s.prefix),
+		tasks.WithCredentials(os.Getenv("HASHLINE_REDIS_USERNAME"), os.Getenv("HASHLINE_REDIS_PASSWORD")))
 	if err != nil {
 		return err
 	}
