@@ -466,3 +466,38 @@ func BenchmarkPut4K(b *testing.B) {
 		}
 	}
 }
+
+// The bytes of an output are read from where they are, and checked wherever that is.
+func TestOutputBytes(t *testing.T) {
+	ctx := context.Background()
+	s, err := Open(ctx, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := s.PutBytes(ctx, []byte("stored"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inline := Output{Ref: Ref{Digest: DigestOf([]byte("inline")), Size: 6}, Inline: []byte("inline")}
+	empty := Output{Ref: Ref{Digest: DigestOf(nil)}}
+	forged, short, lost := inline, inline, inline
+	forged.Inline, short.Size, lost.Inline = []byte("forged"), 5, nil
+	for _, store := range []*Store{s, nil} {
+		for _, c := range []struct {
+			output Output
+			want   string
+			err    error
+		}{{inline, "inline", nil}, {empty, "", nil}, {forged, "", ErrCorrupt}, {short, "", ErrCorrupt}, {lost, "", ErrNotFound}} {
+			b, err := store.ReadOutput(ctx, c.output)
+			if verified := store.VerifyOutput(ctx, c.output); !errors.Is(err, c.err) || string(b) != c.want || !errors.Is(verified, c.err) {
+				t.Errorf("%+v: %q, %v, %v; want %q, %v", c.output, b, err, verified, c.want, c.err)
+			}
+		}
+	}
+	if b, err := s.ReadOutput(ctx, Output{Ref: stored}); err != nil || string(b) != "stored" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if !inline.Same(lost) || inline.Same(short) {
+		t.Error("which outputs are the same")
+	}
+}

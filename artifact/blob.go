@@ -151,10 +151,24 @@ func (s *Store) ReadAll(ctx context.Context, ref Ref) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer blob.Close()
-	b := make([]byte, blob.Size())
-	_, err = io.ReadFull(blob, b)
-	return b, err
+	return blob.readAll()
+}
+
+// ReadOutput returns the verified bytes of an output, wherever they are.
+func (s *Store) ReadOutput(ctx context.Context, o Output) ([]byte, error) {
+	blob, err := s.OpenOutput(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return blob.readAll()
+}
+
+// readAll reads and closes the blob.
+func (b *Blob) readAll() ([]byte, error) {
+	defer b.Close()
+	all := make([]byte, b.Size())
+	_, err := io.ReadFull(b, all)
+	return all, err
 }
 
 // Verify checks a blob as Open does.

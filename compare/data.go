@@ -74,7 +74,7 @@ func table(ctx context.Context, store *artifact.Store, s *side) (*frame.Frame, e
 	if !ok {
 		return nil, nil
 	}
-	blob, err := store.Open(ctx, o.Ref)
+	blob, err := store.OpenOutput(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("run %s: table of %s: %w", s.record.RunID, stages.LoadData, err)
 	}

@@ -103,7 +103,7 @@ func (v *view) pictures(ctx context.Context, store *artifact.Store) {
 			if o.MediaType != "image/svg+xml" {
 				continue
 			}
-			b, err := store.ReadAll(ctx, o.Ref)
+			b, err := store.ReadOutput(ctx, o)
 			if err != nil {
 				v.Lost = append(v.Lost, s.Name+"/"+o.Name)
 				continue
@@ -165,7 +165,7 @@ func (v *view) numbers(ctx context.Context, store *artifact.Store) {
 		return
 	}
 	var found eda.Summary
-	b, err := store.ReadAll(ctx, o.Ref)
+	b, err := store.ReadOutput(ctx, o)
 	if err != nil || json.Unmarshal(b, &found) != nil {
 		v.Lost = append(v.Lost, s.Name+"/"+o.Name)
 		return

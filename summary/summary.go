@@ -292,7 +292,7 @@ func get[T any](g *getter, stage, output string) *T {
 	if !ok {
 		return nil
 	}
-	b, err := g.store.ReadAll(g.ctx, o.Ref)
+	b, err := g.store.ReadOutput(g.ctx, o)
 	var v T
 	if err == nil {
 		err = json.Unmarshal(b, &v)

@@ -91,7 +91,7 @@ func (a *app) output(ctx context.Context, r *resolved, name, format string) ([]b
 	if format == "png" {
 		return renderPNG(ctx, r.store, r.record, stage, o.Name)
 	}
-	b, err := r.store.ReadAll(ctx, o.Ref)
+	b, err := r.store.ReadOutput(ctx, o)
 	if errors.Is(err, artifact.ErrNotFound) || errors.Is(err, artifact.ErrCorrupt) {
 		return nil, (&pipeline.Error{Class: pipeline.ClassStageFailed, Message: fmt.Sprintf("the output %s/%s (%s) is damaged or gone", stage, o.Name, o.Digest)}).
 			WithHint("submit the same file again: what is missing is computed again")

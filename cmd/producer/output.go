@@ -159,7 +159,7 @@ func (s *submission) writeOut(ctx context.Context, store *artifact.Store, r *pip
 			name := safeName(strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(st.Name, stages.PlotPrefix), stages.TrainPrefix), stages.EvaluatePrefix))
 			switch {
 			case out.MediaType == "image/svg+xml":
-				b, err := store.ReadAll(ctx, out.Ref)
+				b, err := store.ReadOutput(ctx, out)
 				if err != nil {
 					return err
 				}
@@ -168,7 +168,7 @@ func (s *submission) writeOut(ctx context.Context, store *artifact.Store, r *pip
 					pictures = append(pictures, picture{stage: st.Name, output: out.Name, file: filepath.Join("plots", name+"-"+out.Name+".png")})
 				}
 			case out.Name == "model":
-				b, err := store.ReadAll(ctx, out.Ref)
+				b, err := store.ReadOutput(ctx, out)
 				if err != nil {
 					return err
 				}
@@ -248,7 +248,7 @@ func renderPNG(ctx context.Context, store *artifact.Store, r *pipeline.RunRecord
 		if !ok {
 			return nil, fmt.Errorf("stage %s has no output %s", n.Stage, n.Output)
 		}
-		text, err := store.ReadAll(ctx, o.Ref)
+		text, err := store.ReadOutput(ctx, o)
 		if err != nil {
 			return nil, err
 		}

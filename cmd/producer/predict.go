@@ -92,7 +92,7 @@ func modelOf(ctx context.Context, r *resolved, name string) ([]byte, *summary.De
 	if !ok {
 		return nil, nil, usage("run %s has no model %.60q", d.RunID, name).WithHint("it has %s", modelList(d))
 	}
-	b, err := r.store.ReadAll(ctx, out.Ref)
+	b, err := r.store.ReadOutput(ctx, out)
 	return b, x, err
 }
 
