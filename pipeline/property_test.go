@@ -119,7 +119,7 @@ func TestCanonicalForm(t *testing.T) {
 		}
 		return p
 	}
-	for range 2000 {
+	for range 500 {
 		p := randomPlan(r)
 		raw, err := p.Canonical()
 		if err != nil {
