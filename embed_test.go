@@ -113,6 +113,7 @@ var importers = map[string][]string{
 	"github.com/hibiken/asynqmon":      {"monitor"},
 	"github.com/redis/go-redis/v9":     {"tasks", "bench/engine"},
 	"github.com/alicebob/miniredis/v2": {"tasks"},
+	"github.com/minio/minio-go/v7":     {"artifact/s3"},
 	"github.com/parquet-go/parquet-go": {"ml/parquet"},
 	"github.com/sjwhitworth/golearn":   {"ml/golearn"},
 	"gonum.org/v1/plot":                {"ml/chart"},

@@ -400,19 +400,21 @@ func TestRuns(t *testing.T) {
 
 func TestLock(t *testing.T) {
 	s := open(t)
-	release, err := s.Lock("run")
+	release, err := s.Lock(t.Context(), "run")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !s.Locked("run") {
-		t.Error("it is not locked")
+	if held, err := s.Locked(t.Context(), "run"); err != nil || !held {
+		t.Errorf("it is not locked: %v", err)
 	}
-	if _, err := s.Lock("run"); err == nil {
-		t.Error("it was locked twice")
+	if _, err := s.Lock(t.Context(), "run"); !errors.Is(err, errHeld) {
+		t.Errorf("locking twice: %v", err)
 	}
 	release()
-	if s.Locked("run") || s.Locked("other") {
-		t.Error("it is locked still")
+	for _, name := range []string{"run", "other"} {
+		if held, err := s.Locked(t.Context(), name); err != nil || held {
+			t.Errorf("%s is locked still: %v", name, err)
+		}
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
+	"time"
 )
 
 // Errors that callers branch on; they arrive wrapped, with what was attempted on what.
@@ -14,7 +16,9 @@ var (
 )
 
 // Backend is where a Store keeps its objects: named, immutable or small and replaceable. Names are relative,
-// slash-separated paths of [a-z0-9._-] that the Store makes itself. Every method may be called concurrently.
+// slash-separated paths that the Store makes itself; a Backend refuses those that are not ValidName. Every method may be
+// called concurrently. Package artifacttest has the suite that every Backend passes. One whose objects are not on this
+// machine gives up after a bounded time, with ErrUnreachable, when they cannot be reached.
 type Backend interface {
 	// Begin starts an object whose name need not be known yet.
 	Begin(ctx context.Context) (Upload, error)
@@ -50,4 +54,36 @@ type Object interface {
 	io.ReaderAt
 	io.Seeker
 	io.Closer
+}
+
+// ValidName reports whether name is a slash-separated path below the place of a Backend: of printable ASCII, without a
+// backslash and without a step that is empty, "." or "..".
+func ValidName(name string) bool {
+	for step := range strings.SplitSeq(name, "/") {
+		if step == "" || step == "." || step == ".." {
+			return false
+		}
+	}
+	return !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' || r == '\\' })
+}
+
+// Locator is a Backend that can say where it lies.
+type Locator interface {
+	// Location is what Open takes to open the same store again, without a secret.
+	Location() string
+	// Where returns where an object lies, for people to read: a path or a URL.
+	Where(name string) string
+}
+
+// Ager is a Backend of several machines that can tell how old an object is by its own clock, as theirs may differ.
+type Ager interface {
+	// Age returns how long ago the object was stored, or ErrNotFound.
+	Age(ctx context.Context, name string) (time.Duration, error)
+}
+
+// PartLister is a Backend for which a part of a long list is much cheaper than all of it.
+type PartLister interface {
+	// ListPart returns names directly below dir that sort behind after, sorted, at most most of them (0: all) and fewer only
+	// where there are no more. No name in dir is the beginning of another.
+	ListPart(ctx context.Context, dir, after string, most int) ([]string, error)
 }

@@ -23,6 +23,10 @@ const (
 // dir is the Backend over a local directory.
 type dir struct{ root string }
 
+// Dir returns the Backend over a local directory, which is made when it is absent. Any number of processes of this machine,
+// or of machines that share the file system, may use it at once.
+func Dir(root string) (Backend, error) { return newDir(root) }
+
 func newDir(root string) (*dir, error) {
 	abs, err := filepath.Abs(root)
 	if err != nil {
@@ -54,6 +58,10 @@ func (d *dir) sweep() {
 
 func (d *dir) path(name string) string { return filepath.Join(d.root, filepath.FromSlash(name)) }
 
+func (d *dir) Location() string { return d.root }
+
+func (d *dir) Where(name string) string { return d.path(name) }
+
 func (d *dir) Begin(context.Context) (Upload, error) {
 	f, err := os.CreateTemp(filepath.Join(d.root, tempDir), "put-")
 	if errors.Is(err, fs.ErrNotExist) { // somebody emptied the store under us
@@ -68,6 +76,9 @@ func (d *dir) Begin(context.Context) (Upload, error) {
 }
 
 func (d *dir) Open(_ context.Context, name string) (Object, error) {
+	if !ValidName(name) {
+		return nil, errName(name)
+	}
 	f, err := os.Open(d.path(name))
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.ELOOP) {
 		return nil, fmt.Errorf("%s: %w: %w", name, ErrCorrupt, err)
@@ -83,6 +94,9 @@ func (d *dir) Open(_ context.Context, name string) (Object, error) {
 }
 
 func (d *dir) Sync(_ context.Context, name string) error {
+	if !ValidName(name) {
+		return errName(name)
+	}
 	f, err := os.Open(d.path(name))
 	if err != nil {
 		return pathError(name, err)
@@ -99,6 +113,9 @@ func (d *dir) Sync(_ context.Context, name string) error {
 }
 
 func (d *dir) Delete(_ context.Context, name string, only Object) error {
+	if !ValidName(name) {
+		return errName(name)
+	}
 	if f, ok := only.(*os.File); ok {
 		was, err := f.Stat()
 		now, gone := os.Lstat(d.path(name))
@@ -113,6 +130,9 @@ func (d *dir) Delete(_ context.Context, name string, only Object) error {
 }
 
 func (d *dir) List(_ context.Context, folder string) ([]string, error) {
+	if !ValidName(folder) {
+		return nil, errName(folder)
+	}
 	entries, err := os.ReadDir(d.path(folder)) // sorted by name
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -126,6 +146,9 @@ func (d *dir) List(_ context.Context, folder string) ([]string, error) {
 	}
 	return names, nil
 }
+
+// errName refuses a name that must never become a path.
+func errName(name string) error { return fmt.Errorf("%.80q is no name of an object", name) }
 
 // pathError tells an absent object from a store that cannot be read.
 func pathError(name string, err error) error {
@@ -157,6 +180,9 @@ func (u *dirUpload) Abort() {
 // one name agree on the first. File systems without hard links fall back to a rename.
 func (u *dirUpload) Commit(_ context.Context, name string, o CommitOptions) (bool, error) {
 	defer u.Abort()
+	if !ValidName(name) {
+		return false, errName(name)
+	}
 	if err := u.seal(o); err != nil {
 		return false, err
 	}

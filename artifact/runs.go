@@ -24,8 +24,10 @@ func NewRunID(t time.Time) string {
 	}
 	part := t.Nanosecond() / (int(time.Second)/(n*n) + 1)
 	end[0], end[1] = letters[part/n], letters[part%n]
-	return t.UTC().Format("20060102-150405") + "-" + string(end[:])
+	return t.UTC().Format(runTime) + "-" + string(end[:])
 }
+
+const runTime = "20060102-150405"
 
 var runID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{8}-[0-9]{6}-[a-z0-9]{6}$`) })
 
@@ -36,7 +38,7 @@ func runName(id, name string) (string, error) {
 	if !ValidRunID(id) || name == "" || strings.ContainsAny(name, "/\\") || strings.HasPrefix(name, ".") {
 		return "", fmt.Errorf("%q, %q: no document of a run", id, name)
 	}
-	return "runs/" + id + "/" + name, nil
+	return runsDir + "/" + id + "/" + name, nil
 }
 
 // PutRun stores a document of a run durably, in the place of an older one of the same name.
@@ -78,9 +80,22 @@ func (s *Store) RunPath(id, name string) string {
 	return d.path(path)
 }
 
+// RunLocation returns where a document of a run lies, for people to read: a path on this machine, or a URL. It is "" when
+// the backend cannot say.
+func (s *Store) RunLocation(id, name string) string {
+	path, err := runName(id, name)
+	l, ok := s.backend.(Locator)
+	if err != nil || !ok {
+		return ""
+	}
+	return l.Where(path)
+}
+
+const runsDir = "runs"
+
 // Runs returns run ids, newest first, at most limit of them (0: all).
 func (s *Store) Runs(ctx context.Context, limit int) ([]string, error) {
-	names, err := s.backend.List(ctx, "runs")
+	names, err := s.newest(ctx, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -92,20 +107,45 @@ func (s *Store) Runs(ctx context.Context, limit int) ([]string, error) {
 	return names, nil
 }
 
+// newest returns the names of runs in order, all of them or at least the newest limit. A remote list comes in pages from
+// its beginning, where the oldest are. As ids sort by time, a list can begin at a time instead: an hour ago, a day, a month,
+// until that is enough.
+func (s *Store) newest(ctx context.Context, limit int) ([]string, error) {
+	const page = 1000
+	l, ok := s.backend.(PartLister)
+	if !ok || limit <= 0 || limit > page {
+		return s.backend.List(ctx, runsDir)
+	}
+	names, err := l.ListPart(ctx, runsDir, "", page)
+	if err != nil || len(names) < page {
+		return names, err
+	}
+	const day = 24 * time.Hour
+	for _, back := range []time.Duration{time.Hour, day, 30 * day} {
+		names, err := l.ListPart(ctx, runsDir, time.Now().Add(-back).UTC().Format(runTime), 0)
+		if err != nil || len(names) >= limit {
+			return names, err
+		}
+	}
+	return s.backend.List(ctx, runsDir)
+}
+
 // ErrAmbiguous says that a prefix fits several runs.
 var ErrAmbiguous = errors.New("fits several runs")
 
 // ResolveRun returns the one run whose id, or the random end of it, starts with prefix.
 func (s *Store) ResolveRun(ctx context.Context, prefix string) (string, error) {
+	if ValidRunID(prefix) { // the whole id spares the list of all
+		if documents, err := s.backend.List(ctx, runsDir+"/"+prefix); err != nil || len(documents) > 0 {
+			return prefix, err
+		}
+	}
 	ids, err := s.Runs(ctx, 0)
 	if err != nil {
 		return "", err
 	}
 	var found []string
 	for _, id := range ids {
-		if id == prefix {
-			return id, nil
-		}
 		tail := id[strings.LastIndexByte(id, '-')+1:]
 		if prefix != "" && (strings.HasPrefix(id, prefix) || strings.HasPrefix(tail, prefix)) {
 			found = append(found, id)

@@ -17,28 +17,44 @@ type Store struct {
 	backend  Backend
 	id       string
 	location string
-	dir      string // the local directory, empty for a remote backend
 }
 
-// Open opens the store at location, the path of a local directory, and makes it when it is absent.
-func Open(ctx context.Context, location string) (*Store, error) {
-	if scheme, _, ok := strings.Cut(location, "://"); ok && scheme != "file" {
-		return nil, fmt.Errorf("the store %q: only local directories are supported: %w", location, ErrUnreachable)
+// Scheme opens the backends whose locations are URLs of one scheme. This package knows local directories alone; a program
+// names what else it links, as in artifact.Open(ctx, location, s3.Scheme).
+type Scheme struct {
+	Name string // as in "s3"
+	Open func(ctx context.Context, location string) (Backend, error)
+}
+
+// Open opens the store at location and makes it when it is absent. A location is the path of a local directory, file://
+// and such a path, or a URL of one of the schemes.
+func Open(ctx context.Context, location string, schemes ...Scheme) (*Store, error) {
+	b, err := openBackend(ctx, location, schemes)
+	if err != nil {
+		return nil, err
 	}
-	location = strings.TrimPrefix(location, "file://")
-	if location == "" {
+	return New(ctx, b)
+}
+
+func openBackend(ctx context.Context, location string, schemes []Scheme) (Backend, error) {
+	name, path, isURL := strings.Cut(location, "://")
+	if !isURL {
+		path = location
+	}
+	known := []string{"a directory"}
+	for _, s := range schemes {
+		if isURL && s.Name == name {
+			return s.Open(ctx, location)
+		}
+		known = append(known, s.Name+"://")
+	}
+	switch {
+	case isURL && name != "file": // the rest may hold a password
+		return nil, fmt.Errorf("a store at %.20q is not supported here: %w; it can be %s", name+"://", ErrUnreachable, strings.Join(known, ", "))
+	case path == "":
 		return nil, fmt.Errorf("the store has no path: %w", ErrUnreachable)
 	}
-	d, err := newDir(location)
-	if err != nil {
-		return nil, err
-	}
-	s, err := New(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	s.location, s.dir = d.root, d.root
-	return s, nil
+	return Dir(path)
 }
 
 // idName is the document that holds the id of the store.
@@ -47,11 +63,12 @@ const idName = "store-id"
 // New makes a Store over a backend. A new one is given a random id, by which workers tell whether they share it.
 func New(ctx context.Context, b Backend) (*Store, error) {
 	s := &Store{backend: b}
+	if l, ok := b.(Locator); ok {
+		s.location = l.Location()
+	}
 	id, err := s.document(ctx, idName)
 	if errors.Is(err, ErrNotFound) {
-		var random [16]byte
-		_, _ = rand.Read(random[:]) // never fails
-		if _, err = s.putDocument(ctx, idName, []byte(hex.EncodeToString(random[:])), CommitOptions{Durable: true}); err == nil {
+		if err = s.make(ctx); err == nil {
 			id, err = s.document(ctx, idName) // another process may have been first
 		}
 	}
@@ -63,6 +80,21 @@ func New(ctx context.Context, b Backend) (*Store, error) {
 	}
 	s.id = string(id)
 	return s, nil
+}
+
+// make gives a new store its id. It tries twice: where a second object takes the name of the first, two writers would not
+// agree on a result, and such a place is refused before anything lies there.
+func (s *Store) make(ctx context.Context) error {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails
+	id := []byte(hex.EncodeToString(random[:]))
+	created, err := s.putDocument(ctx, idName, id, CommitOptions{Durable: true})
+	if err == nil && created {
+		if created, err = s.putDocument(ctx, idName, id, CommitOptions{}); err == nil && created {
+			err = fmt.Errorf("%w: it does not keep the first of two objects of one name (S3: If-None-Match), which results need", ErrUnreachable)
+		}
+	}
+	return err
 }
 
 // storeID reports whether id has the form that New gives.
@@ -80,7 +112,7 @@ func (s *Store) Replaced(ctx context.Context) bool {
 	return err == nil && string(id) != s.id
 }
 
-// Location returns where the store lies, for messages.
+// Location returns what Open takes to open the store again: an absolute path, or a URL without a secret.
 func (s *Store) Location() string { return s.location }
 
 // PutOption changes how a blob is written.

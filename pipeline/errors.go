@@ -90,7 +90,17 @@ func AsError(err error) *Error {
 	case errors.Is(err, artifact.ErrUnreachable):
 		class = ClassUnreachable
 	}
-	return &Error{Class: class, Message: err.Error()}
+	e := &Error{Class: class, Message: err.Error()}
+	if h, ok := errors.AsType[hinted](err); ok {
+		e.Hint = h.Hint()
+	}
+	return e
+}
+
+// hinted are errors of other packages that say what to do next.
+type hinted interface {
+	error
+	Hint() string
 }
 
 // ExitCode returns the exit code that a command gives for a class: 0 for none.

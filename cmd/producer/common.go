@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashline/hashline"
 	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/artifact/s3"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/stages"
 	"github.com/hashline/hashline/tasks"
@@ -37,7 +38,7 @@ func (a *app) storeLocation() string {
 }
 
 func (a *app) openStore(ctx context.Context) (*artifact.Store, error) {
-	return artifact.Open(ctx, a.storeLocation())
+	return artifact.Open(ctx, a.storeLocation(), s3.Scheme)
 }
 
 func newRegistry() (*pipeline.Registry, error) {
@@ -117,11 +118,11 @@ func (a *app) record(ctx context.Context, store *artifact.Store, id string) (*pi
 		return nil, false, err
 	}
 	if r.Mode == embeddedMode {
-		if !store.Locked(lockName(id)) {
+		alive, err := store.Locked(ctx, lockName(id))
+		if err == nil && !alive {
 			r.Status = pipeline.Interrupted
-			return r, false, nil
 		}
-		return r, true, nil
+		return r, alive, err
 	}
 	if a.redis == "" {
 		return r, true, nil
@@ -152,6 +153,8 @@ func (a *app) dial(ctx context.Context) (*tasks.Conn, error) {
 
 // client connects to the Redis of the flags, once; the connection ends with the process.
 func (a *app) client(ctx context.Context, store *artifact.Store) (*tasks.Client, error) {
+	a.connecting.Lock()
+	defer a.connecting.Unlock()
 	if a.connected != nil {
 		return a.connected, nil
 	}

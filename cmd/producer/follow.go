@@ -25,7 +25,7 @@ func (s *submission) follow(ctx context.Context, e *engine, plan *pipeline.Plan)
 	}
 	id := artifact.NewRunID(time.Now())
 	if e.mode == embeddedMode {
-		release, err := e.store.Lock(lockName(id))
+		release, err := e.store.Lock(ctx, lockName(id))
 		if err != nil {
 			return err
 		}
@@ -213,7 +213,7 @@ func (s *submission) finish(ctx context.Context, e *engine, id string) error {
 	if err := e.store.PutRunView(ctx, id, reportDocument, text); err != nil {
 		return err
 	}
-	d.ReportPath = summary.Text(e.store.RunPath(id, reportDocument))
+	d.ReportPath = summary.Text(e.store.RunLocation(id, reportDocument))
 	if s.outDir != "" {
 		if err := s.writeOut(ctx, e.store, r, d, text); err != nil {
 			return err

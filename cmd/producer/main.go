@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -36,6 +38,7 @@ type app struct {
 
 	store, redis    string // flags
 	redisCA, prefix string
+	connecting      sync.Mutex // guards connected
 	connected       *tasks.Client
 	exit            int // exit code of a command that ended without an error of its own
 }
@@ -137,7 +140,7 @@ func asError(err error) *pipeline.Error {
 		e.Class = pipeline.ClassUsage
 		e.Hint = "`producer runs` lists the runs of the store"
 	case errors.Is(err, artifact.ErrUnreachable):
-		e.Hint = "check the place of the store, its permissions and its free space; --store names another"
+		e.Hint = cmp.Or(e.Hint, "check the place of the store, its permissions and its free space; --store names another")
 	case errors.Is(err, artifact.ErrCorrupt):
 		e.Class = pipeline.ClassStageFailed
 		e.Hint = "submit the same file again: what is damaged is computed again"
@@ -181,6 +184,10 @@ twice, and a run repeats bit for bit.
 
 Without --redis everything happens in this process. With it, workers do the work.
 
+The store is a directory, or a bucket: --store 's3://BUCKET/PREFIX?endpoint=http://HOST:PORT&region=NAME', endpoint by
+default AWS. Credentials for it come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or the role of the
+machine, never from the address.
+
 Every flag may be given in the environment as HASHLINE_ and its name: HASHLINE_STORE, HASHLINE_REDIS, HASHLINE_TARGET.
 Flags go before the environment, and that before the pipeline file. HASHLINE_REDIS_USERNAME and HASHLINE_REDIS_PASSWORD are
 used where the URL of Redis has neither.
@@ -197,7 +204,7 @@ Exit codes: 0 ok, 1 the run failed, 2 usage or bad input, 3 Redis or the store c
 			return environment(c.Flags())
 		},
 	}
-	c.PersistentFlags().StringVar(&a.store, "store", "", "`directory` of the store (default "+defaultStoreText+")")
+	c.PersistentFlags().StringVar(&a.store, "store", "", "`place` of the store: a directory, or s3://BUCKET/PREFIX?endpoint=http://HOST:PORT (default "+defaultStoreText+")")
 	c.PersistentFlags().StringVar(&a.redis, "redis", "", "`URL` of Redis, or of its Sentinels or Cluster (default: none, all in this process)")
 	c.PersistentFlags().StringVar(&a.redisCA, "redis-ca", "", "PEM `file` with the CA of Redis' certificate (default: the system's)")
 	c.PersistentFlags().StringVar(&a.prefix, "redis-prefix", "", "`text` that the names of keys in Redis begin with, as the workers' (default \"hashline\")")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/pipeline"
@@ -61,25 +62,48 @@ func (a *app) runsCommand() *cobra.Command {
 // damaged is the status of a run whose record is not what was stored. It keeps no other run from being listed.
 const damaged = "DAMAGED"
 
+// atOnce is the number of records that are read at a time: in a remote store each takes the time of a request.
+const atOnce = 16
+
 func (a *app) runRows(ctx context.Context, store *artifact.Store, limit int) ([]runRow, error) {
 	ids, err := store.Runs(ctx, limit)
 	if err != nil {
 		return nil, err
 	}
+	found := make([]*runRow, len(ids))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for i, id := range ids {
+		g.Go(func() (err error) {
+			found[i], err = a.runRow(ctx, store, id)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
 	rows := []runRow{}
-	for _, id := range ids {
-		r, _, err := a.record(ctx, store, id)
-		switch {
-		case errors.Is(err, artifact.ErrNotFound): // its submitter died before it began
-		case err == nil:
-			rows = append(rows, newRunRow(r))
-		case asError(err).Class == pipeline.ClassUnreachable || ctx.Err() != nil:
-			return nil, err
-		default:
-			rows = append(rows, runRow{RunID: id, Tags: map[string]string{}, Status: damaged})
+	for _, r := range found {
+		if r != nil {
+			rows = append(rows, *r)
 		}
 	}
 	return rows, nil
+}
+
+// runRow reads one run; nil is one that never began.
+func (a *app) runRow(ctx context.Context, store *artifact.Store, id string) (*runRow, error) {
+	r, _, err := a.record(ctx, store, id)
+	switch {
+	case errors.Is(err, artifact.ErrNotFound): // its submitter died before it began
+		return nil, nil
+	case err == nil:
+		row := newRunRow(r)
+		return &row, nil
+	case asError(err).Class == pipeline.ClassUnreachable || ctx.Err() != nil:
+		return nil, err
+	}
+	return &runRow{RunID: id, Tags: map[string]string{}, Status: damaged}, nil
 }
 
 // runRow is one run of the list.
@@ -132,7 +156,7 @@ func (a *app) showCommand() *cobra.Command {
 				return err
 			}
 			if _, err := r.store.Run(ctx, r.record.RunID, reportDocument); err == nil {
-				d.ReportPath = summary.Text(r.store.RunPath(r.record.RunID, reportDocument))
+				d.ReportPath = summary.Text(r.store.RunLocation(r.record.RunID, reportDocument))
 			}
 			if asJSON {
 				return writeJSON(a.out, d)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hashline/hashline"
 	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/artifact/s3"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/stages"
 	"github.com/hashline/hashline/tasks"
@@ -55,7 +56,7 @@ type settings struct {
 func command() *cobra.Command {
 	var s settings
 	c := &cobra.Command{
-		Use:   "worker --redis URL --store DIR",
+		Use:   "worker --redis URL --store PLACE",
 		Short: "Runs stages of Hashline pipelines from a Redis queue",
 		Long: `Worker takes stages from a queue on Redis, runs them against the store, and publishes what they made.
 Any number of workers may share a queue; each needs the same store as the producer.
@@ -72,7 +73,9 @@ The URL of Redis is one of
 and rediss, rediss-sentinel, rediss-cluster with TLS (?cert=FILE&key=FILE for a certificate of ours).
 
 Environment: HASHLINE_REDIS, HASHLINE_REDIS_CA, HASHLINE_REDIS_PREFIX, HASHLINE_STORE and HASHLINE_QUEUE stand for the flags of
-these names, which go before them. HASHLINE_REDIS_USERNAME and HASHLINE_REDIS_PASSWORD are used where the URL has neither.`,
+these names, which go before them. HASHLINE_REDIS_USERNAME and HASHLINE_REDIS_PASSWORD are used where the URL has neither.
+For a store on S3, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or the role of the machine give the credentials,
+AWS_REGION the region unless the store's address does, and TMPDIR is where large tables pass through.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage(fmt.Sprintf("worker takes no argument such as %.60q", args[0]), "`worker --help` lists the flags")
@@ -81,7 +84,8 @@ these names, which go before them. HASHLINE_REDIS_USERNAME and HASHLINE_REDIS_PA
 		},
 		SilenceErrors: true, SilenceUsage: true,
 		Example: `  worker --redis redis://localhost:6379/0 --store /srv/hashline
-  worker --redis redis://localhost:6379/0 --store /srv/hashline --concurrency 1 --log-format json`,
+  worker --redis redis://localhost:6379/0 --store /srv/hashline --concurrency 1 --log-format json
+  worker --redis redis://redis:6379/0 --store 's3://tables/hashline?endpoint=http://minio:9000'`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s.redis = cmp.Or(s.redis, os.Getenv("HASHLINE_REDIS"))
 			s.redisCA = cmp.Or(s.redisCA, os.Getenv("HASHLINE_REDIS_CA"))
@@ -96,7 +100,7 @@ these names, which go before them. HASHLINE_REDIS_USERNAME and HASHLINE_REDIS_PA
 	f.StringVar(&s.redis, "redis", "", "Redis `URL`, see above")
 	f.StringVar(&s.redisCA, "redis-ca", "", "PEM `file` with the CA of Redis' certificate (default: the system's)")
 	f.StringVar(&s.prefix, "redis-prefix", "", "`text` that the names of keys begin with, as the producer's (default \"hashline\")")
-	f.StringVar(&s.store, "store", "", "`directory` of the store, shared with the producer")
+	f.StringVar(&s.store, "store", "", "`place` of the store, shared with the producer: a directory, or s3://BUCKET/PREFIX?endpoint=http://HOST:PORT")
 	f.StringVar(&s.queue, "queue", "", "`name` of the queue to take stages from (default \"hashline\")")
 	f.IntVar(&s.concurrency, "concurrency", runtime.GOMAXPROCS(0), "`number` of stages at a time")
 	f.IntVar(&s.cores, "cores", runtime.GOMAXPROCS(0), "`number` of goroutines that one stage may keep busy")
@@ -119,7 +123,7 @@ func (s *settings) run(ctx context.Context) error {
 	case s.redis == "":
 		return usage("--redis is missing", "give the URL of the Redis that the producer submits to")
 	case s.store == "":
-		return usage("--store is missing", "give the directory of the store that the producer uses")
+		return usage("--store is missing", "give the directory or the s3:// address of the store that the producer uses")
 	case s.concurrency < 1 || s.concurrency > 1024:
 		return usage(fmt.Sprintf("--concurrency is %d", s.concurrency), "want 1 to 1024")
 	case s.cores < 1 || s.cores > 1024:
@@ -127,7 +131,7 @@ func (s *settings) run(ctx context.Context) error {
 	case s.grace < 0:
 		return usage(fmt.Sprintf("--grace is %v", s.grace), "want a duration such as 20s")
 	}
-	store, err := artifact.Open(ctx, s.store)
+	store, err := artifact.Open(ctx, s.store, s3.Scheme)
 	if err != nil {
 		return err
 	}
