@@ -95,7 +95,7 @@ func (v *validator) returned(parent Stage, s *Stage) error {
 }
 
 // WithReturned returns s with its needs of each stage that parent returned spelled out: one of the parent, for order
-// alone, and one of every returned stage that has the output. s itself is not changed. A stage without such a need is
+// alone, and one of every returned stage whose kind, which r knows, has the output. s itself is not changed. A stage without such a need is
 // returned as it is.
 func (s Stage) WithReturned(parent string, returned []Stage, r *Registry) Stage {
 	var needs []Need

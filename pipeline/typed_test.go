@@ -247,3 +247,23 @@ func TestStageInputs(t *testing.T) {
 		t.Error("an unknown number of inputs was resolved")
 	}
 }
+
+// BenchmarkExecuteTyped is BenchmarkExecuteInline with parameters and values to decode.
+func BenchmarkExecuteTyped(b *testing.B) {
+	x, _ := newExecutor(b, Typed("sum", func(_ context.Context, _ *Call, p mixParams, in struct{ N []int }) (struct{ Sum int }, error) {
+		var out struct{ Sum int }
+		for _, n := range in.N {
+			out.Sum += n * p.Factor
+		}
+		return out, nil
+	}, func(k *Kind) { k.NeverCache = true }))
+	x.Emit = nil
+	st := Stage{Name: "s", Kind: "sum", Params: json.RawMessage(`{"factor":3,"word":""}`)}
+	inputs := []Input{inlineInput("n", "1\n"), inlineInput("n", "2\n")}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := x.Execute(context.Background(), st, 0, inputs); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
