@@ -10,6 +10,9 @@
 // A blob that can be recomputed is not, since a torn one can only be a miss. Putting bytes that are there already checks
 // those that are there, and puts the new ones in the place of damaged ones.
 //
+// A Store lies in a Backend: a local directory, or with package artifact/s3 a bucket. Package artifact/artifacttest has the
+// suite that every Backend passes.
+//
 //	store, err := artifact.Open(ctx, dir)
 //	ref, err := store.PutBytes(ctx, []byte("hello"))
 //	blob, err := store.Open(ctx, ref) // verified before it returns

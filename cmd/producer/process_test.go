@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashline/hashline"
 	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/artifact/s3"
 	"github.com/hashline/hashline/internal/process"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/stages"
@@ -91,7 +92,7 @@ func worker(t *testing.T, url, store, queue string, change func(*pipeline.Kind))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := artifact.Open(t.Context(), store)
+	s, err := artifact.Open(t.Context(), store, s3.Scheme)
 	if err != nil {
 		t.Fatal(err)
 	}

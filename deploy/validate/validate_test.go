@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -119,6 +120,30 @@ func TestBaseDecodesStrictly(t *testing.T) {
 		if kinds[want] == 0 {
 			t.Errorf("the base has no %s", want)
 		}
+	}
+}
+
+// The overlay with the store in a bucket still fits the base. kubectl puts it together, where it is installed.
+func TestBucketOverlay(t *testing.T) {
+	kubectl, err := exec.LookPath("kubectl")
+	if err != nil {
+		t.Skip("kubectl is not installed")
+	}
+	out, err := exec.Command(kubectl, "kustomize", filepath.Join("..", "s3")).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "s3.yaml")
+	if err := os.WriteFile(file, out, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range manifests(t, []string{file}) {
+		if kind := o.GetObjectKind().GroupVersionKind().Kind; kind == "PersistentVolumeClaim" {
+			t.Errorf("a %s is left", kind)
+		}
+	}
+	if !bytes.Contains(out, []byte("--store=s3://")) || bytes.Contains(out, []byte("claimName")) {
+		t.Errorf("the workers' store is no bucket:\n%s", out)
 	}
 }
 
