@@ -210,7 +210,7 @@ func (w *Worker) runStage(ctx context.Context, x *pipeline.Executor, r *result) 
 		return fmt.Errorf("%w: it has no stage %s of kind %s", errPlan, r.Stage, r.Kind)
 	}
 	r.stage = stage
-	want, err := w.resolve(ctx, r.Run, stage)
+	want, err := insist(ctx, func() ([]input, error) { return w.resolve(ctx, r.Run, stage) })
 	if err != nil {
 		return err
 	}

@@ -33,8 +33,13 @@
 // task back without using up an attempt, and the run's events say so.
 //
 // The truth about data is the store: losing Redis costs a new submission, which finds every finished stage there. Who
-// watches a run is told when Redis has lost it, and when it is over but its record cannot be stored. Redis
-// must be 6.2 or later, one server, with maxmemory-policy noeviction. The state of a run goes a week after its end.
+// watches a run is told when Redis has lost it, and when it is over but its record cannot be stored. The
+// state of a run goes a week after its end.
+//
+// Redis must be 6.2 or later, or Valkey, with maxmemory-policy noeviction: one server, Sentinels or a Cluster, see Dial. A script
+// touches the keys of one run, or of one queue, alone; what lies on several servers of a Cluster is put right by the reconciler,
+// which takes their clocks to agree within a second. Where there are replicas, Submit returns when one has the run, or says
+// in the log that none had it within a second. What else a failover loses is done again.
 //
 // It is the only package that imports asynq and go-redis.
 package tasks

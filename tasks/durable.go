@@ -3,7 +3,6 @@ package tasks
 import (
 	"cmp"
 	"context"
-	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -42,7 +41,7 @@ func (k *copies) of(ctx context.Context, server *redis.Client) (bool, error) {
 		return c.any, nil
 	}
 	text, err := server.Info(ctx, "replication").Result()
-	if err != nil && moving(err) {
+	if err != nil && away(err) {
 		return false, err
 	}
 	c = copied{any: err == nil && cmp.Or(infoField(text, "connected_slaves"), "0") != "0", at: time.Now()}
@@ -61,7 +60,7 @@ func (k *copies) of(ctx context.Context, server *redis.Client) (bool, error) {
 func (c *core) durably(ctx context.Context, key string, write func(redis.Cmdable) error) error {
 	for first := time.Now(); ; {
 		done, err := c.tryDurably(ctx, key, write)
-		if done || ctx.Err() != nil || !moving(err) {
+		if done || ctx.Err() != nil || !away(err) {
 			return err
 		}
 		if time.Since(first) > movePatience {
@@ -102,11 +101,11 @@ func (c *core) copy(ctx context.Context, server *redis.Client, key string, write
 	pipe := conn.Pipeline()
 	pipe.Set(ctx, c.key.mark(key), "", copyPatience)
 	wait := pipe.Do(ctx, "WAIT", 1, copyPatience.Milliseconds())
-	if _, err := pipe.Exec(ctx); err != nil {
+	if _, err := pipe.Exec(ctx); err != nil && away(err) {
 		return err
 	}
-	if n, err := wait.Int(); err == nil && n == 0 {
-		c.log.Warn("no replica of Redis has confirmed a run in time; should the server fail now, the run may be lost", "key", key, "waited", copyPatience)
+	if n, err := wait.Int(); err != nil || n == 0 { // in time, or at all: the user may have no right to WAIT
+		c.log.Warn("no replica of Redis has confirmed a run in time; should the server fail now, the run may be lost", "key", key, "waited", copyPatience, "error", err)
 	}
 	return nil
 }
@@ -125,18 +124,4 @@ func (c *Conn) master(ctx context.Context, key string) (*redis.Client, error) {
 		return cluster.MasterForKey(ctx, key)
 	}
 	return c.redis.(*redis.Client), nil // NewConn takes no other
-}
-
-// moving reports whether an error may come of a server that fails, or hands its keys over.
-func moving(err error) bool {
-	var answer redis.Error
-	if !errors.As(err, &answer) {
-		return true // the connection
-	}
-	for _, prefix := range []string{"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "LOADING", "UNBLOCKED"} {
-		if redis.HasErrorPrefix(err, prefix) {
-			return true
-		}
-	}
-	return false
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -100,3 +103,16 @@ func evicts(ctx context.Context, server *redis.Client) error {
 	}
 	return evicting(policy)
 }
+
+// away reports whether an error may come of a server that does not answer, fails, or hands its keys over: asking again may help.
+func away(err error) bool {
+	var network net.Error
+	var answer redis.Error
+	if !errors.As(err, &answer) {
+		return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || strings.HasPrefix(err.Error(), "redis: ") && !errors.Is(err, redis.ErrClosed)
+	}
+	return slices.ContainsFunc(moving, func(prefix string) bool { return redis.HasErrorPrefix(err, prefix) })
+}
+
+// moving begins the answers of a server whose keys are, or will be, another's, or who is about to have them.
+var moving = []string{"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "LOADING", "UNBLOCKED"}

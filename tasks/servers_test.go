@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -18,12 +19,18 @@ import (
 	"github.com/hashline/hashline/pipeline"
 )
 
-// rights are what the documentation asks of a user. They stand in deploy/README.md too.
-const rights = "~hashline:* ~asynq:* &hashline:* &asynq:* +@all -@admin -@dangerous +info"
-
-// withUser gives a server a user with the rights, and one without a password no rights at all.
+// withUser gives a server the user of deploy/redis-user.conf under another name, and takes all rights from those without a
+// password.
 func withUser(t *testing.T, s *needs.Server, name, password string) {
 	t.Helper()
+	text, err := os.ReadFile("../deploy/redis-user.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rights, found := strings.Cut(string(text), "\nuser hashline on >PASSWORD ")
+	if !found {
+		t.Fatalf("no user in %s", text)
+	}
 	for _, args := range [][]string{append([]string{"ACL", "SETUSER", name, "on", ">" + password}, strings.Fields(rights)...), {"ACL", "SETUSER", "default", "off"}} {
 		if answer, err := s.CLI(args...); err != nil {
 			t.Fatal(answer, err)
