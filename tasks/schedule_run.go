@@ -1,0 +1,466 @@
+package tasks
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/pipeline"
+)
+
+// SchedulerOptions are one scheduler's own.
+type SchedulerOptions struct {
+	// Submit makes a run of a tick: its Plan, Name and so on. RunID is filled in afterwards, and the tags schedule and tick are
+	// added. It may be called more than once for a tick, by several schedulers; there is one run all the same. A tick ends as
+	// failed when Submit returns an error of class usage or bad_input, or another one five times; it is tried again for as long
+	// as the class is unreachable.
+	Submit func(ctx context.Context, t Tick) (Request, error)
+
+	Poll  time.Duration                            // how often it looks for ticks; 0 means a second
+	Clock func(context.Context) (time.Time, error) // by which timetables are read; nil: that of Redis
+	ID    string                                   // unique among schedulers; empty: made up
+	Told  func(s Schedule, r TickRecord)           // nil, or called with what came of every try of this scheduler; by several goroutines
+}
+
+// Scheduler submits the runs of the schedules of its client's store and queue. Any number of them may run, in processes
+// anywhere: a tick makes one run, and a tick that one of them left behind is taken up by another.
+type Scheduler struct {
+	*core
+	client  *Client
+	options SchedulerOptions
+	info    SchedulerInfo
+	lease   time.Duration    // how long a tick belongs to who took it, unless they say that they live
+	now     func() time.Time // by which files settle
+	looked  func()           // nil, or told of every look at a path, for tests
+
+	mu        sync.Mutex
+	due       chan struct{} // has an element when ticks have become pending
+	version   string        // of the definitions below
+	schedules map[string]*plannedSchedule
+	reading   map[string]bool // sensors at work
+}
+
+// plannedSchedule is a schedule as a scheduler knows it.
+type plannedSchedule struct {
+	Schedule
+	table  *timetable // nil: it watches
+	last   time.Time
+	next   time.Time // the first tick after last
+	sensor *sensor
+}
+
+const (
+	tickLease    = 15 * time.Second
+	tickTries    = 5
+	tickPatience = time.Minute // between tries at most
+	busyTicks    = 4           // ticks that a scheduler submits at a time
+)
+
+// NewScheduler makes a scheduler; Run starts it.
+func NewScheduler(c *Client, o SchedulerOptions) (*Scheduler, error) {
+	if o.Submit == nil {
+		return nil, errors.New("tasks: a scheduler needs a Submit")
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	if o.ID == "" {
+		id := artifact.NewRunID(time.Now())
+		o.ID = fmt.Sprintf("%s-%d-%s", host, os.Getpid(), id[len(id)-6:])
+	}
+	o.Poll = cmp.Or(max(0, o.Poll), time.Second)
+	s := &Scheduler{core: c.core, client: c, options: o, lease: tickLease, now: time.Now, schedules: map[string]*plannedSchedule{}, reading: map[string]bool{}, due: make(chan struct{}, 1),
+		info: SchedulerInfo{ID: o.ID, Host: host, PID: os.Getpid(), Store: c.store.ID(), Queue: c.queue, StartedAt: time.Now().UTC()}}
+	if s.options.Clock == nil {
+		s.options.Clock = c.redisNow
+	}
+	return s, nil
+}
+
+// ID returns the scheduler's name in tick records.
+func (s *Scheduler) ID() string { return s.options.ID }
+
+// Run submits what is due until ctx ends, then puts back what it had not submitted and returns nil. While Redis does not
+// answer it waits; only a Redis that cannot be reached at the start is an error.
+func (s *Scheduler) Run(ctx context.Context) error {
+	if err := s.beat(ctx); err != nil && ctx.Err() == nil {
+		return unreachable(err, "")
+	}
+	var background sync.WaitGroup
+	background.Go(func() {
+		every(ctx, schedulerBeat, func(ctx context.Context) {
+			if err := s.beat(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("scheduler heartbeat", "error", err)
+			}
+		})
+	})
+	background.Go(func() { s.take(ctx) })
+	for ctx.Err() == nil {
+		wait := s.options.Poll
+		if err := s.look(ctx, &background, &wait); err != nil && ctx.Err() == nil {
+			s.log.Warn("looking for what is due", "error", err)
+		}
+		_ = pause(ctx, wait)
+	}
+	background.Wait()
+	s.leave(context.WithoutCancel(ctx))
+	return nil
+}
+
+// beat says that the scheduler lives, and forgets those that are long dead.
+func (s *Scheduler) beat(ctx context.Context) error {
+	all, now, err := s.core.schedulers(ctx)
+	if err != nil {
+		return err
+	}
+	info := s.info
+	info.SeenAt = now
+	b, err := json.Marshal(info)
+	if err != nil {
+		return err
+	}
+	for _, i := range all {
+		if now.Sub(i.SeenAt) > schedulerForget {
+			if err := s.redis.HDel(ctx, s.scheduleKey("schedulers"), i.ID).Err(); err != nil {
+				return err
+			}
+		}
+	}
+	return s.redis.HSet(ctx, s.scheduleKey("schedulers"), info.ID, string(b)).Err()
+}
+
+func (s *Scheduler) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	err := s.redis.HDel(ctx, s.scheduleKey("schedulers"), s.info.ID).Err()
+	for _, p := range s.planned() {
+		if p.sensor != nil {
+			_, released := s.claimWatch(ctx, p, 0)
+			err = errors.Join(err, released)
+		}
+	}
+	if err != nil {
+		s.log.Warn("taking leave of Redis", "error", err)
+	}
+}
+
+// look decides about every schedule that has a tick, and starts to look at the paths whose turn it is. It shortens the wait
+// when a tick comes earlier.
+func (s *Scheduler) look(ctx context.Context, background *sync.WaitGroup, wait *time.Duration) error {
+	if err := s.refresh(ctx); err != nil {
+		return err
+	}
+	now, err := s.options.Clock(ctx)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, p := range s.planned() {
+		if p.sensor != nil {
+			s.startReading(ctx, background, p)
+			continue
+		}
+		if !p.next.IsZero() && !p.next.After(now) {
+			failed = errors.Join(failed, s.decideTicks(ctx, p, now))
+		}
+		if until := p.next.Sub(now); !p.next.IsZero() && until > 0 {
+			*wait = min(*wait, until)
+		}
+	}
+	return failed
+}
+
+func (s *Scheduler) planned() []*plannedSchedule {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*plannedSchedule, 0, len(s.schedules))
+	for _, p := range s.schedules {
+		list = append(list, p)
+	}
+	return list
+}
+
+// refresh reads the definitions when they have changed.
+func (s *Scheduler) refresh(ctx context.Context) error {
+	version, err := s.redis.Get(ctx, s.scheduleKey("version")).Result()
+	if err != nil && !isNil(err) {
+		return err
+	}
+	if version == s.version {
+		return nil
+	}
+	pipe := s.redis.Pipeline()
+	definitions, last, paused := pipe.HGetAll(ctx, s.scheduleKey("definitions")), pipe.HGetAll(ctx, s.scheduleKey("last")), pipe.HGetAll(ctx, s.scheduleKey("paused"))
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
+	schedules := map[string]*plannedSchedule{}
+	for name, text := range definitions.Val() {
+		if _, is := paused.Val()[name]; is {
+			continue
+		}
+		p, err := s.plan(text, micros(last.Val()[name]))
+		if err != nil {
+			s.log.Error("a schedule that cannot be read", "schedule", name, "error", err)
+			continue
+		}
+		if p.place() == s.place() {
+			schedules[name] = p
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, p := range schedules {
+		if old := s.schedules[name]; old != nil && old.sensor != nil && p.sensor != nil && *old.Watch == *p.Watch && old.Generation == p.Generation {
+			p.sensor = old.sensor // what it observed still holds
+		}
+	}
+	s.schedules, s.version = schedules, version
+	return nil
+}
+
+// plan makes a schedule ready of its definition.
+func (s *Scheduler) plan(text string, last time.Time) (*plannedSchedule, error) {
+	schedule, err := parseSchedule(text)
+	if err != nil {
+		return nil, err
+	}
+	p := &plannedSchedule{Schedule: *schedule}
+	if schedule.Watch != nil {
+		p.sensor = newSensor()
+		return p, nil
+	}
+	if last.IsZero() {
+		last = schedule.Created
+	}
+	if p.table, err = parseTimetable(schedule.Cron, schedule.Zone); err != nil {
+		return nil, err
+	}
+	p.setLast(last)
+	return p, nil
+}
+
+func (p *plannedSchedule) setLast(last time.Time) { p.last, p.next = last, p.table.next(last) }
+
+// decideTicks makes the ticks up to now pending, as the policy for missed ones says, unless another scheduler did.
+func (s *Scheduler) decideTicks(ctx context.Context, p *plannedSchedule, now time.Time) error {
+	ticks, first, until := p.due(p.table, p.last, now)
+	d := decisions{last: p.last, now: until}
+	if !first.IsZero() {
+		b, err := json.Marshal(TickRecord{Key: "skipped:" + tickKey(first), Cause: CauseCron, Status: TickSkipped, Time: first, Until: until, At: now.UTC(), By: s.options.ID})
+		if err := d.add([]any{"skipped:" + tickKey(first), "", string(b)}, err); err != nil {
+			return err
+		}
+	}
+	for _, t := range ticks {
+		if err := d.add(pendingTick{Key: tickKey(t), Cause: CauseCron, Time: t}.triple()); err != nil {
+			return err
+		}
+		d.now = t
+	}
+	last, err := s.decide(ctx, &p.Schedule, d)
+	if err != nil {
+		return fmt.Errorf("schedule %s: %w", p.Name, err)
+	}
+	if last.IsZero() { // it is gone, or paused: the next look finds out
+		last = d.now
+	}
+	p.setLast(last)
+	select {
+	case s.due <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// take submits pending ticks, a few at a time, until ctx ends.
+func (s *Scheduler) take(ctx context.Context) {
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	slots := make(chan struct{}, busyTicks)
+	for {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		t, err := s.takeOne(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("taking a tick", "error", err)
+		}
+		if t != nil {
+			busy.Go(func() {
+				s.submit(ctx, t)
+				<-slots
+			})
+			continue
+		}
+		<-slots
+		s.rest(ctx)
+	}
+}
+
+// rest waits until it is time to look again, or a tick is due.
+func (s *Scheduler) rest(ctx context.Context) {
+	t := time.NewTimer(s.options.Poll)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-s.due:
+	}
+}
+
+// takenTick is a tick that this scheduler has the lease of.
+type takenTick struct {
+	Tick
+	key    string
+	member string
+	tries  int
+}
+
+// takeOne returns a pending tick, nil when there is none.
+func (s *Scheduler) takeOne(ctx context.Context) (*takenTick, error) {
+	result, err := takeScript.Run(ctx, s.redis, s.scheduleKeys(s.place(), ""), "", "", s.options.ID, s.lease.Milliseconds(), artifact.NewRunID(time.Now())).Slice()
+	if err != nil || len(result) != 5 {
+		return nil, err
+	}
+	t := &takenTick{}
+	var entry, definition string
+	t.member, _ = result[0].(string)
+	entry, _ = result[1].(string)
+	definition, _ = result[2].(string)
+	tries, _ := result[3].(int64)
+	run, _ := result[4].(string)
+	t.tries = int(tries)
+	_, entry, _ = strings.Cut(entry, "\n")
+	var p pendingTick
+	if err := json.Unmarshal([]byte(entry), &p); err != nil { // nobody else can read it either
+		return nil, errors.Join(fmt.Errorf("the tick %.80q: %w", t.member, err), s.redis.ZRem(ctx, s.scheduleKey("pending:"+s.place()), t.member).Err())
+	}
+	schedule, err := parseSchedule(definition)
+	if err != nil {
+		return nil, fmt.Errorf("the tick %.80q: %w", t.member, err)
+	}
+	t.key, t.Tick = p.Key, Tick{Schedule: *schedule, Cause: p.Cause, Time: p.Time, Run: cmp.Or(p.Run, run), Path: p.Path, Content: p.Content}
+	return t, nil
+}
+
+// submit makes the run of a tick, and says what came of it.
+func (s *Scheduler) submit(ctx context.Context, t *takenTick) {
+	holding, stop := context.WithCancel(ctx)
+	var holder sync.WaitGroup
+	holder.Go(func() {
+		every(holding, s.lease/4, func(ctx context.Context) { _, _ = s.hold(ctx, t, s.lease) }) // a lease that is lost costs a second try
+	})
+	err := s.submitOnce(ctx, t)
+	stop()
+	holder.Wait()
+	if ctx.Err() != nil && err != nil {
+		if _, err := s.hold(context.WithoutCancel(ctx), t, 0); err != nil {
+			s.log.Warn("putting back a tick; its lease will end", "schedule", t.Schedule.Name, "error", err)
+		}
+		return
+	}
+	if err := s.conclude(context.WithoutCancel(ctx), t, err); err != nil {
+		s.log.Warn("recording a tick; it is taken up again", "schedule", t.Schedule.Name, "run", t.Run, "error", err)
+	}
+}
+
+// hold prolongs the lease of a tick, or puts it back for a while.
+func (s *Scheduler) hold(ctx context.Context, t *takenTick, d time.Duration) (int, error) {
+	return holdScript.Run(ctx, s.redis, s.scheduleKeys(s.place(), t.Schedule.Name), "", "", s.options.ID, t.member, d.Milliseconds()).Int()
+}
+
+// submitOnce submits the run of a tick. A run that is over is not submitted again, though Redis may have forgotten it.
+func (s *Scheduler) submitOnce(ctx context.Context, t *takenTick) error {
+	if t.tries > 1 {
+		if _, err := s.store.Run(ctx, t.Run, pipeline.RecordDocument); err == nil {
+			return nil
+		}
+	}
+	r, err := s.request(ctx, t.Tick)
+	if err != nil {
+		return err
+	}
+	r.RunID = t.Run
+	tags := map[string]string{"schedule": t.Schedule.Name, "tick": t.Time.UTC().Format(time.RFC3339)}
+	for k, v := range r.Tags {
+		tags[k] = v
+	}
+	r.Tags = tags
+	_, err = s.client.Submit(ctx, r)
+	return err
+}
+
+// request calls Submit; a panic is an error.
+func (s *Scheduler) request(ctx context.Context, t Tick) (r Request, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("panic", "schedule", t.Schedule.Name, "panic", p, "stack", string(debug.Stack()))
+			err = &pipeline.Error{Class: pipeline.ClassInternal, Message: fmt.Sprintf("panic: %v", p)}
+		}
+	}()
+	return s.options.Submit(ctx, t)
+}
+
+// conclude records what came of a try: the tick is submitted, has failed, or waits for another try.
+func (s *Scheduler) conclude(ctx context.Context, t *takenTick, failure error) error {
+	now, err := s.redisNow(ctx)
+	if err != nil {
+		return err
+	}
+	r := TickRecord{Key: t.key, Cause: t.Cause, Status: TickSubmitted, Time: t.Time, Run: t.Run, Path: t.Path, At: now, By: s.options.ID, Tries: t.tries}
+	again := time.Duration(0)
+	if failure != nil {
+		r.Message = clip(failure.Error())
+		r.Status, r.Run = TickFailed, ""
+		if class := pipeline.AsError(failure).Class; class == pipeline.ClassUnreachable || (class != pipeline.ClassBadInput && class != pipeline.ClassUsage && t.tries < tickTries) {
+			r.Status = TickPending
+			again = min(tickPatience, time.Second<<min(t.tries-1, 10))
+		}
+	}
+	n, err := s.record(ctx, t, r, again)
+	if err != nil || n == 0 {
+		return err
+	}
+	level := slog.LevelInfo
+	if failure != nil {
+		level = slog.LevelWarn
+	}
+	s.log.Log(ctx, level, "tick", "schedule", t.Schedule.Name, "cause", t.Cause, "time", t.Time, "status", r.Status, "run", t.Run, "message", r.Message)
+	if s.options.Told != nil {
+		s.options.Told(t.Schedule, r)
+	}
+	return nil
+}
+
+// record writes a tick's record, and puts the tick back for another try or takes it off the queue. It returns 0 when the
+// tick was done by somebody else.
+func (s *Scheduler) record(ctx context.Context, t *takenTick, r TickRecord, again time.Duration) (int, error) {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return 0, err
+	}
+	done, owner := 1, ""
+	if r.Status != TickSubmitted {
+		owner = s.options.ID
+	}
+	if again > 0 {
+		done = 0
+		if n, err := s.hold(ctx, t, again); err != nil || n == 0 {
+			return 0, err
+		}
+	}
+	return recordScript.Run(ctx, s.redis, s.scheduleKeys(s.place(), t.Schedule.Name), t.Schedule.Name, t.Schedule.Generation, t.member, t.key, string(b), done, owner).Int()
+}
