@@ -28,7 +28,11 @@ type SchedulerOptions struct {
 	Poll  time.Duration                            // how often it looks for ticks; 0 means a second
 	Clock func(context.Context) (time.Time, error) // by which timetables are read; nil: that of Redis
 	ID    string                                   // unique among schedulers; empty: made up
-	Told  func(s Schedule, r TickRecord)           // nil, or called with what came of every try of this scheduler; by several goroutines
+	// MayRead refuses to watch a path with an error that says why; nil: any may be watched. Paths come from Redis, and what is
+	// there ends in the store, so it matters where others can write to Redis.
+	MayRead func(path string) error
+
+	Told func(s Schedule, r TickRecord) // nil, or called with what came of every try of this scheduler; by several goroutines
 }
 
 // Scheduler submits the runs of the schedules of its client's store and queue. Any number of them may run, in processes

@@ -107,7 +107,7 @@ func (s *Scheduler) claimWatch(ctx context.Context, p *plannedSchedule, d time.D
 
 // lookAt looks at every file of the path once.
 func (s *Scheduler) lookAt(ctx context.Context, p *plannedSchedule) error {
-	names, err := p.Watch.list()
+	names, err := s.list(p.Watch)
 	if told := s.tellProblem(ctx, p, err); told != nil || err != nil {
 		return errors.Join(err, told)
 	}
@@ -173,6 +173,16 @@ func (s *Scheduler) forgetFiles(ctx context.Context, p *plannedSchedule, there m
 
 // unfinished are the ends of names that programs give to files which they still write.
 var unfinished = []string{"~", ".tmp", ".part", ".partial", ".crdownload", ".filepart"}
+
+// list returns the files of a path that may be read.
+func (s *Scheduler) list(w *Watch) ([]string, error) {
+	if s.options.MayRead != nil {
+		if err := s.options.MayRead(w.Path); err != nil {
+			return nil, err
+		}
+	}
+	return w.list()
+}
 
 // list returns the files that count, in the order of their names. A file that is not there yet is no error; a folder that
 // is not there is.

@@ -2,9 +2,11 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -314,6 +316,23 @@ func TestPathThatIsNotThere(t *testing.T) {
 	if _, err := f.s.Trigger(context.Background(), "new"); err == nil || pipeline.AsError(err).Class != pipeline.ClassUsage {
 		t.Errorf("trigger: %v", err)
 	}
+}
+
+// A scheduler that may not read a path says so, and one that may is not kept from it.
+func TestPathThatMayNotBeRead(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "")
+	f := watchFolder(t, b, 0, Watch{})
+	_, stop := b.scheduler(f.clock, SchedulerOptions{MayRead: func(path string) error { return errors.New("not " + filepath.Base(path)) }})
+	f.moveIn("a.csv", "a")
+	until(t, func() bool {
+		state, err := f.s.Get(context.Background(), "new")
+		return err == nil && strings.HasSuffix(state.Problem, ": not "+filepath.Base(f.dir))
+	})
+	stop()
+	f.runs()
+	f.scheduler()
+	f.runsOfFile("a")
 }
 
 // A file may be written again while it is read: nothing of the mixture is submitted.
