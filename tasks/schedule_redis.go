@@ -134,7 +134,7 @@ func (s *Schedules) define(ctx context.Context, schedule Schedule, replace bool)
 	if replace {
 		replaces = 1
 	}
-	n, err := defineScript.Run(ctx, s.redis, s.scheduleKeys(s.place(), schedule.Name), schedule.Name, schedule.Generation, string(b), now.UnixMicro(), replaces).Int()
+	n, err := s.runScheduleScript(ctx, defineScript, s.place(), schedule.Name, schedule.Name, schedule.Generation, string(b), now.UnixMicro(), replaces).Int()
 	if err != nil {
 		return false, unreachable(err, "")
 	}
@@ -234,7 +234,7 @@ func (s *Schedules) Get(ctx context.Context, name string) (*ScheduleState, error
 
 // Remove forgets a schedule, its pending ticks and what it remembers. Runs stay as they are.
 func (s *Schedules) Remove(ctx context.Context, name string) error {
-	n, err := removeScript.Run(ctx, s.redis, s.scheduleKeys(s.place(), name), name, "").Int()
+	n, err := s.runScheduleScript(ctx, removeScript, s.place(), name, name, "").Int()
 	return answer(n, name, err)
 }
 
@@ -261,7 +261,7 @@ func (s *Schedules) pause(ctx context.Context, name string, pause int) error {
 	if err != nil {
 		return unreachable(err, "")
 	}
-	n, err := pauseScript.Run(ctx, s.redis, s.scheduleKeys(s.place(), name), name, "", pause, now.UnixMicro()).Int()
+	n, err := s.runScheduleScript(ctx, pauseScript, s.place(), name, name, "", pause, now.UnixMicro()).Int()
 	return answer(n, name, err)
 }
 
@@ -330,7 +330,7 @@ func (s *Schedules) queueTicks(ctx context.Context, schedule *Schedule, ticks []
 			}
 			args = append(args, triple...)
 		}
-		n, err := queueScript.Run(ctx, s.redis, s.scheduleKeys(schedule.place(), schedule.Name), args...).Int()
+		n, err := s.runScheduleScript(ctx, queueScript, schedule.place(), schedule.Name, args...).Int()
 		if err := answer(n+1, schedule.Name, err); err != nil {
 			return queued, err
 		}
@@ -424,7 +424,7 @@ func (d *decisions) add(triple []any, err error) error {
 // decide moves on what is decided of a schedule, if nobody else did. It returns what is decided up to now.
 func (c *core) decide(ctx context.Context, s *Schedule, d decisions) (last time.Time, err error) {
 	args := append([]any{s.Name, s.Generation, strconv.FormatInt(d.last.UnixMicro(), 10), strconv.FormatInt(d.now.UnixMicro(), 10), keepTicks}, d.args...)
-	result, err := decideScript.Run(ctx, c.redis, c.scheduleKeys(s.place(), s.Name), args...).Slice()
+	result, err := c.runScheduleScript(ctx, decideScript, s.place(), s.Name, args...).Slice()
 	if err != nil {
 		return time.Time{}, err
 	}

@@ -28,6 +28,7 @@ type SchedulerOptions struct {
 	Poll  time.Duration                            // how often it looks for ticks; 0 means a second
 	Clock func(context.Context) (time.Time, error) // by which timetables are read; nil: that of Redis
 	ID    string                                   // unique among schedulers; empty: made up
+
 	// MayRead refuses to watch a path with an error that says why; nil: any may be watched. Paths come from Redis, and what is
 	// there ends in the store, so it matters where others can write to Redis.
 	MayRead func(path string) error
@@ -51,6 +52,7 @@ type Scheduler struct {
 	version   string        // of the definitions below
 	schedules map[string]*plannedSchedule
 	reading   map[string]bool // sensors at work
+	busy      map[string]bool // ticks at work, by member
 }
 
 // plannedSchedule is a schedule as a scheduler knows it.
@@ -83,7 +85,7 @@ func NewScheduler(c *Client, o SchedulerOptions) (*Scheduler, error) {
 		o.ID = fmt.Sprintf("%s-%d-%s", host, os.Getpid(), id[len(id)-6:])
 	}
 	o.Poll = cmp.Or(max(0, o.Poll), time.Second)
-	s := &Scheduler{core: c.core, client: c, options: o, lease: tickLease, now: time.Now, schedules: map[string]*plannedSchedule{}, reading: map[string]bool{}, due: make(chan struct{}, 1),
+	s := &Scheduler{core: c.core, client: c, options: o, lease: tickLease, now: time.Now, schedules: map[string]*plannedSchedule{}, reading: map[string]bool{}, busy: map[string]bool{}, due: make(chan struct{}, 1),
 		info: SchedulerInfo{ID: o.ID, Host: host, PID: os.Getpid(), Store: c.store.ID(), Queue: c.queue, StartedAt: time.Now().UTC()}}
 	if s.options.Clock == nil {
 		s.options.Clock = c.redisNow
@@ -304,14 +306,35 @@ func (s *Scheduler) take(ctx context.Context) {
 		}
 		if t != nil {
 			busy.Go(func() {
+				defer func() { <-slots }()
+				if !s.begin(t) {
+					_, _ = s.hold(ctx, t, time.Second)
+					return
+				}
+				defer s.end(t)
 				s.submit(ctx, t)
-				<-slots
 			})
 			continue
 		}
 		<-slots
 		s.rest(ctx)
 	}
+}
+
+// begin reports whether a tick is not in progress here already. One that is, and whose lease ended though this process
+// lives, was held up by something; others may try it.
+func (s *Scheduler) begin(t *takenTick) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fresh := !s.busy[t.member]
+	s.busy[t.member] = true
+	return fresh
+}
+
+func (s *Scheduler) end(t *takenTick) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.busy, t.member)
 }
 
 // rest waits until it is time to look again, or a tick is due.
@@ -362,6 +385,10 @@ func (s *Scheduler) takeOne(ctx context.Context) (*takenTick, error) {
 
 // submit makes the run of a tick, and says what came of it.
 func (s *Scheduler) submit(ctx context.Context, t *takenTick) {
+	if n, err := s.hold(ctx, t, s.lease); err != nil || n == 0 { // which makes the id of its run outlive a failover
+		s.log.Warn("holding a tick; it is taken up again", "schedule", t.Schedule.Name, "error", err)
+		return
+	}
 	holding, stop := context.WithCancel(ctx)
 	var holder sync.WaitGroup
 	holder.Go(func() {
@@ -383,7 +410,7 @@ func (s *Scheduler) submit(ctx context.Context, t *takenTick) {
 
 // hold prolongs the lease of a tick, or puts it back for a while.
 func (s *Scheduler) hold(ctx context.Context, t *takenTick, d time.Duration) (int, error) {
-	return holdScript.Run(ctx, s.redis, s.scheduleKeys(s.place(), t.Schedule.Name), "", "", s.options.ID, t.member, d.Milliseconds()).Int()
+	return s.runScheduleScript(ctx, holdScript, s.place(), t.Schedule.Name, "", "", s.options.ID, t.member, d.Milliseconds()).Int()
 }
 
 // submitOnce submits the run of a tick. A run that is over is not submitted again, though Redis may have forgotten it.
@@ -466,5 +493,5 @@ func (s *Scheduler) record(ctx context.Context, t *takenTick, r TickRecord, agai
 			return 0, err
 		}
 	}
-	return recordScript.Run(ctx, s.redis, s.scheduleKeys(s.place(), t.Schedule.Name), t.Schedule.Name, t.Schedule.Generation, t.member, t.key, string(b), done, owner).Int()
+	return s.runScheduleScript(ctx, recordScript, s.place(), t.Schedule.Name, t.Schedule.Name, t.Schedule.Generation, t.member, t.key, string(b), done, owner).Int()
 }

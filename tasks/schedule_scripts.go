@@ -1,32 +1,36 @@
 package tasks
 
-import "github.com/redis/go-redis/v9"
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+)
 
 // Everything about schedules lies under one hash tag, since a tick is claimed by one script: on a cluster all of it is on
 // one slot, which hundreds of schedules do not fill.
 //
-//	hashline:{schedules}:definitions    hash: NAME -> generation newline JSON of Schedule
-//	hashline:{schedules}:last           hash: NAME -> microseconds; what is due up to then is decided
-//	hashline:{schedules}:paused         hash: NAME -> microseconds
-//	hashline:{schedules}:problems       hash: NAME -> why a scheduler cannot look at what it watches
-//	hashline:{schedules}:version        counts changes of definitions and paused
-//	hashline:{schedules}:pending:PLACE  sorted set: NAME newline KEY, by the millisecond from which a scheduler may take it.
+//	PREFIX:{schedules}:definitions    hash: NAME -> generation newline JSON of Schedule
+//	PREFIX:{schedules}:last           hash: NAME -> microseconds; what is due up to then is decided
+//	PREFIX:{schedules}:paused         hash: NAME -> microseconds
+//	PREFIX:{schedules}:problems       hash: NAME -> why a scheduler cannot look at what it watches
+//	PREFIX:{schedules}:version        counts changes of definitions and paused
+//	PREFIX:{schedules}:pending:PLACE  sorted set: NAME newline KEY, by the millisecond from which a scheduler may take it.
 //	                                    PLACE is store:queue
-//	hashline:{schedules}:entries        hash: member of pending -> generation newline JSON of pendingTick; the same with newline
+//	PREFIX:{schedules}:entries        hash: member of pending -> generation newline JSON of pendingTick; the same with newline
 //	                                    owner -> who took it last, with newline tries -> how often it was taken, and with newline
 //	                                    run -> the id of its run
-//	hashline:{schedules}:ticks:NAME     hash: KEY -> JSON of TickRecord
-//	hashline:{schedules}:order:NAME     sorted set: KEY, by the millisecond of its decision
-//	hashline:{schedules}:seen:NAME      set of the digests that a watch has seen, 32 bytes each
-//	hashline:{schedules}:files:NAME     hash: path -> stamp of what was seen there last
-//	hashline:{schedules}:watching:NAME  which scheduler looks at the path, for as long as it does
-//	hashline:{schedules}:schedulers     hash: ID -> JSON of SchedulerInfo
+//	PREFIX:{schedules}:ticks:NAME     hash: KEY -> JSON of TickRecord
+//	PREFIX:{schedules}:order:NAME     sorted set: KEY, by the millisecond of its decision
+//	PREFIX:{schedules}:seen:NAME      set of the digests that a watch has seen, 32 bytes each
+//	PREFIX:{schedules}:files:NAME     hash: path -> stamp of what was seen there last
+//	PREFIX:{schedules}:watching:NAME  which scheduler looks at the path, for as long as it does
+//	PREFIX:{schedules}:schedulers     hash: ID -> JSON of SchedulerInfo
 //
 // A tick is decided by one script: it moves last and makes the tick pending, or does nothing because another scheduler was
 // first. Whoever takes a pending tick has a lease; when that ends before the tick is done, because the scheduler died, another
 // takes it. The first who takes it gives its run an id, so that all others submit the same run, which changes nothing if it
 // was submitted before.
-func (c *core) scheduleKey(part string) string { return "hashline:{schedules}:" + part }
+func (c *core) scheduleKey(part string) string { return string(c.key) + ":{schedules}:" + part }
 
 // scheduleKeys are the KEYS of the scripts below.
 func (c *core) scheduleKeys(place, name string) []string {
@@ -35,6 +39,21 @@ func (c *core) scheduleKeys(place, name string) []string {
 		list = append(list, c.scheduleKey(part))
 	}
 	return list
+}
+
+// runScheduleScript runs a script where its effect must outlive a failover: a decision that is forgotten would be made
+// again. The script may be run again, which must be harmless.
+func (c *core) runScheduleScript(ctx context.Context, script *redis.Script, place, name string, args ...any) *redis.Cmd {
+	var cmd *redis.Cmd
+	err := c.durably(ctx, c.scheduleKey("definitions"), func(server redis.Cmdable) error {
+		cmd = script.Run(ctx, server, c.scheduleKeys(place, name), args...)
+		return cmd.Err()
+	})
+	if cmd == nil || err != nil && cmd.Err() == nil {
+		cmd = redis.NewCmd(ctx)
+		cmd.SetErr(err)
+	}
+	return cmd
 }
 
 // luaSchedules is what the scripts share. ARGV[1] is the name, ARGV[2] the generation of the schedule.
@@ -68,7 +87,7 @@ end
 // what was decided. Returns 1, or 0 when there is one.
 var defineScript = redis.NewScript(luaSchedules + `
 local old = redis.call('HGET', definitions, name)
-if old and ARGV[5] ~= '1' then return 0 end
+if old and ARGV[5] ~= '1' and not is(old, generation) then return 0 end
 redis.call('HSET', definitions, name, generation..'\n'..ARGV[3])
 redis.call('HDEL', problems, name)
 if not old then

@@ -139,7 +139,7 @@ func statuses(list []TickRecord) map[string]int {
 // Several schedulers, one run for each tick.
 func TestOneRunForEachTick(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		clock := newTestClock(t, "2026-03-01T00:00:30Z")
 		s := b.schedules(clock)
 		b.add(s, Schedule{Name: "minutely", Cron: "* * * * *", Missed: MissedAll})
@@ -275,7 +275,7 @@ func TestNobodyWasThere(t *testing.T) {
 // A scheduler that stops in the middle of a submission puts the tick back; another makes the same run of it.
 func TestAnotherSchedulerTakesOver(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		clock := newTestClock(t, "2026-03-01T00:00:30Z")
 		s := b.schedules(clock)
 		b.add(s, Schedule{Name: "x", Cron: "@hourly"})
@@ -312,12 +312,12 @@ func TestSchedulerThatHangs(t *testing.T) {
 	hangs, goOn := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	told := make(chan TickRecord, 10)
+	clock.add(time.Hour)
 	b.scheduler(clock, SchedulerOptions{ID: "hangs", Submit: func(ctx context.Context, tick Tick) (Request, error) {
 		once.Do(func() { close(hangs) })
 		<-goOn
 		return helloPlan(ctx, tick)
-	}, Told: func(_ Schedule, r TickRecord) { told <- r }}, func(s *Scheduler) { s.lease = time.Hour })
-	clock.add(time.Hour)
+	}, Told: func(_ Schedule, r TickRecord) { told <- r }}, func(s *Scheduler) { s.lease, s.options.Poll = time.Hour, time.Hour }) // it looks once
 	<-hangs
 	// its lease ends, as that of a process that was suspended would
 	if _, err := holdScript.Run(context.Background(), b.conn.redis, s.scheduleKeys(s.place(), "x"), "", "", "hangs", "x\n2026-03-01T01:00:00Z", 0).Int(); err != nil {
@@ -399,7 +399,7 @@ func TestTicksThatFail(t *testing.T) {
 // Backfills make the ticks that have no run, however often they are asked for.
 func TestBackfill(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		ctx := context.Background()
 		clock := newTestClock(t, "2026-03-10T00:00:30Z")
 		s := b.schedules(clock)
@@ -448,7 +448,7 @@ func TestBackfill(t *testing.T) {
 
 func TestSchedulesAreManaged(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		ctx := context.Background()
 		clock := newTestClock(t, "2026-03-01T00:00:30Z")
 		s := b.schedules(clock)

@@ -339,7 +339,7 @@ func (s *Scheduler) noteContent(ctx context.Context, p *plannedSchedule, name st
 		return err
 	}
 	args := append([]any{p.Name, p.Generation, keepTicks, name, seen.stamp.String(), string(raw)}, triple...)
-	return contentScript.Run(ctx, s.redis, s.scheduleKeys(p.place(), p.Name), args...).Err()
+	return s.runScheduleScript(ctx, contentScript, p.place(), p.Name, args...).Err()
 }
 
 func isNil(err error) bool { return errors.Is(err, redis.Nil) }

@@ -116,7 +116,7 @@ func (f *folder) runs(want ...string) {
 
 func TestEachNewContentOnce(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		f := watchFolder(t, b, 3, Watch{Match: "*.csv"})
 		f.looks()
 		f.runs()
@@ -243,7 +243,7 @@ func (f *folder) runsOfFile(contents ...string) {
 // Many files, and schedulers that come and go.
 func TestManyFilesAndSchedulers(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, b *bench) {
 		f := watchFolder(t, b, 0, Watch{})
 		var stops []func()
 		for range 3 {

@@ -19,11 +19,12 @@ import (
 
 // follow submits the plan, shows what happens, and tells how it ended.
 func (s *submission) follow(ctx context.Context, e *engine, plan *pipeline.Plan) error {
-	args, err := json.Marshal(summary.Submission{Input: s.document.Input, Ref: *plan.Stages[0].Needs[0].Artifact, Target: s.document.Target, Args: recordedArgs(s.args)})
+	r, err := s.request(plan, e.mode)
 	if err != nil {
 		return err
 	}
 	id := artifact.NewRunID(time.Now())
+	r.RunID = id
 	if e.mode == embeddedMode {
 		release, err := e.store.Lock(ctx, lockName(id))
 		if err != nil {
@@ -34,7 +35,6 @@ func (s *submission) follow(ctx context.Context, e *engine, plan *pipeline.Plan)
 			return err
 		}
 	}
-	r := tasks.Request{RunID: id, Plan: plan, Name: s.name, Tags: s.tagMap(), Mode: e.mode, Submission: args, Versions: versions()}
 	if _, err := e.client.Submit(ctx, r); err != nil {
 		return err
 	}
@@ -51,6 +51,12 @@ func (s *submission) follow(ctx context.Context, e *engine, plan *pipeline.Plan)
 		return err
 	}
 	return s.finish(ctx, e, id)
+}
+
+// request is what is submitted.
+func (s *submission) request(plan *pipeline.Plan, mode string) (tasks.Request, error) {
+	kept, err := json.Marshal(summary.Submission{Input: s.document.Input, Ref: *plan.Stages[0].Needs[0].Artifact, Target: s.document.Target, Args: recordedArgs(s.args)})
+	return tasks.Request{Plan: plan, Name: s.name, Tags: s.tagMap(), Mode: mode, Submission: kept, Versions: versions()}, err
 }
 
 // recordedArgs is the command line as a run keeps it: where Redis is, and its password, are nobody else's business.

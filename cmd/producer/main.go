@@ -211,7 +211,7 @@ Exit codes: 0 ok, 1 the run failed, 2 usage or bad input, 3 Redis or the store c
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return flagError("--", err, "`"+c.CommandPath()+" --help` lists the flags")
 	})
-	c.AddCommand(a.submitCommand(), a.runsCommand(), a.showCommand(), a.eventsCommand(), a.getCommand(), a.diffCommand(), a.predictCommand(), a.exportCommand(), a.graphCommand(),
+	c.AddCommand(a.submitCommand(), a.runsCommand(), a.showCommand(), a.eventsCommand(), a.getCommand(), a.diffCommand(), a.predictCommand(), a.exportCommand(), a.graphCommand(), a.scheduleCommand(),
 		a.initCommand(), a.sampleCommand(), a.monitorCommand(), a.versionCommand())
 	c.CompletionOptions.HiddenDefaultCmd = true
 	wrapArgs(c)
@@ -221,6 +221,10 @@ Exit codes: 0 ok, 1 the run failed, 2 usage or bad input, 3 Redis or the store c
 // wrapArgs makes complaints about arguments usage errors, which cobra does not tell apart from others.
 func wrapArgs(c *cobra.Command) {
 	for _, sub := range c.Commands() {
+		if sub.HasSubCommands() {
+			wrapArgs(sub)
+			continue
+		}
 		check := sub.Args
 		sub.Args = func(c *cobra.Command, args []string) error {
 			if check == nil {
@@ -232,9 +236,9 @@ func wrapArgs(c *cobra.Command) {
 			return nil
 		}
 	}
-	c.Args = func(_ *cobra.Command, args []string) error {
+	c.Args = func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return usage("there is no command %.40q", args[0]).WithHint("`producer --help` lists the commands")
+			return usage("there is no command %.40q", args[0]).WithHint("`%s --help` lists the commands", c.CommandPath())
 		}
 		return nil
 	}

@@ -27,6 +27,7 @@ type pipelineOptions struct {
 	file, split      string
 	seed             uint64
 	testSize         float64
+	text             []byte // of the pipeline file, when it was read before
 	changed          func(flag string) bool
 }
 
@@ -109,6 +110,9 @@ func (s *submission) base(columns []string) (*stages.Spec, string, error) {
 
 // readFile reads the pipeline file.
 func (o *pipelineOptions) readFile() (*stages.Spec, error) {
+	if o.text != nil {
+		return stages.ParseSpec(o.file, o.text)
+	}
 	b, err := os.ReadFile(o.file)
 	if err != nil {
 		return nil, badFile(o.file, "the pipeline file cannot be read: %v", errors.Unwrap(err)).WithHint("`producer init` writes one")

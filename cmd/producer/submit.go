@@ -10,8 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/stages"
 	"github.com/hashline/hashline/summary"
 )
 
@@ -129,35 +131,53 @@ func (s *submission) run(ctx context.Context, path string) error {
 		return interrupted(ingesting, err)
 	}
 	defer src.close()
-	s.path = src.name
-	s.document.Input = summary.Input{Name: filepath.Base(src.name), BuiltinSample: src.builtin}
-	spec, report, err := s.spec(src)
+	spec, err := s.look(src)
 	if err != nil {
 		return err
 	}
-	s.document.Seed, s.document.Input.Columns = spec.Seed, summary.Count(len(report.Columns))
 	engine, err := s.engine(ingesting)
 	if err != nil {
 		return interrupted(ingesting, err)
 	}
 	defer engine.close()
-	ref, err := src.put(ingesting, engine.store)
+	plan, err := s.plan(ingesting, src, spec, engine.store, engine.registry)
 	if err != nil {
 		return interrupted(ingesting, err)
-	}
-	s.document.Input.SHA256, s.document.Input.Bytes = summary.Text(ref.Digest.String()), &ref.Size
-	plan, err := spec.Build(ref)
-	if err != nil {
-		return err
-	}
-	if err := plan.Validate(engine.registry); err != nil {
-		return usage("%v", err).WithHint("`producer init` writes a file that explains every field")
 	}
 	if err := s.makeOut(); err != nil {
 		return err
 	}
 	stopWaiting()
 	return s.follow(ctx, engine, plan)
+}
+
+// look finds out what the table has and the pipeline makes of it, before anything is stored.
+func (s *submission) look(src *source) (*stages.Spec, error) {
+	s.path = src.name
+	s.document.Input = summary.Input{Name: filepath.Base(src.name), BuiltinSample: src.builtin}
+	spec, report, err := s.spec(src)
+	if err != nil {
+		return nil, err
+	}
+	s.document.Seed, s.document.Input.Columns = spec.Seed, summary.Count(len(report.Columns))
+	return spec, nil
+}
+
+// plan stores the table and makes the plan for it.
+func (s *submission) plan(ctx context.Context, src *source, spec *stages.Spec, store *artifact.Store, registry *pipeline.Registry) (*pipeline.Plan, error) {
+	ref, err := src.put(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	s.document.Input.SHA256, s.document.Input.Bytes = summary.Text(ref.Digest.String()), &ref.Size
+	plan, err := spec.Build(ref)
+	if err != nil {
+		return nil, err
+	}
+	if err := plan.Validate(registry); err != nil {
+		return nil, usage("%v", err).WithHint("`producer init` writes a file that explains every field")
+	}
+	return plan, nil
 }
 
 // interruptible returns a context that ends with the first signal, until the returned function is called.
