@@ -46,7 +46,7 @@ func (a *app) schedules(ctx context.Context, queue string, log *slog.Logger) (*t
 	if err != nil {
 		return nil, nil, err
 	}
-	conn, err := tasks.Dial(ctx, a.redis) // it ends with the process
+	conn, err := a.dial(ctx) // it ends with the process
 	if err != nil {
 		return nil, nil, err
 	}
