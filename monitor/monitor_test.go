@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashline/hashline/internal/needs"
 	"github.com/hashline/hashline/monitor"
 	"github.com/hashline/hashline/tasks"
 )
@@ -18,6 +19,11 @@ func serve(t *testing.T) func(method, host, path string) *http.Response {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return over(t, conn)
+}
+
+func over(t *testing.T, conn *tasks.Conn) func(method, host, path string) *http.Response {
+	t.Helper()
 	h, closeHandler := monitor.Handler(conn.AsynqOptions())
 	t.Cleanup(func() {
 		if err := closeHandler(); err != nil {
@@ -30,6 +36,29 @@ func serve(t *testing.T) func(method, host, path string) *http.Response {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		return w.Result()
+	}
+}
+
+func TestSentinelAndCluster(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(t *testing.T) string{
+		"sentinel": func(t *testing.T) string { return needs.RedisSentinel(t).URL() },
+		"cluster":  func(t *testing.T) string { return needs.RedisCluster(t).URL() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := tasks.Dial(t.Context(), start(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			get := over(t, conn)
+			for _, path := range []string{"/", "/api/queues", "/api/servers", "/api/redis_info"} {
+				if r := get(http.MethodGet, "127.0.0.1", path); r.StatusCode != http.StatusOK {
+					b, _ := io.ReadAll(r.Body)
+					t.Errorf("%s: got %d, %s", path, r.StatusCode, b)
+				}
+			}
+		})
 	}
 }
 

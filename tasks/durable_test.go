@@ -38,7 +38,7 @@ func TestSubmitWaitsForAReplica(t *testing.T) {
 	t.Parallel()
 	master := needs.Redis(t)
 	host, port, _ := net.SplitHostPort(master.Addr)
-	replica := needs.Redis(t, "--replicaof", host+" "+port, "--repl-diskless-sync-delay", "0")
+	replica := needs.Redis(t, "--replicaof", host, port, "--repl-diskless-sync-delay", "0")
 	replica.Await([]string{"master_link_status:up"}, "INFO", "replication")
 	b := newBench(t, master.URL())
 	for range 20 {

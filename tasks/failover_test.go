@@ -132,24 +132,33 @@ func (l *load) recorded(id string) *pipeline.RunRecord {
 	return r
 }
 
-// The master that Sentinels watch dies under load. What was acknowledged is not lost, and every run ends right.
+// The master that Sentinels watch dies or hangs under load. What was acknowledged is not lost, and every run ends right.
 func TestSentinelFailover(t *testing.T) {
 	t.Parallel()
-	s := needs.RedisSentinel(t)
-	b := newBench(t, s.URL())
-	b.worker(WorkerOptions{Concurrency: 2})
-	b.worker(WorkerOptions{Concurrency: 2})
-	l := b.load()
-	l.more(30)
-	old := s.Master()
-	old.Kill()
-	l.more(30)
-	if now := s.Master(); now == nil || now == old {
-		t.Fatal("no replica has taken the place of the master")
+	for name, c := range map[string]struct{ away, back func(s *needs.Server) }{
+		"dies":  {(*needs.Server).Kill, (*needs.Server).Restart},
+		"hangs": {(*needs.Server).Stop, (*needs.Server).Continue},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := needs.RedisSentinel(t)
+			b := newBench(t, s.URL())
+			b.worker(WorkerOptions{Concurrency: 2})
+			b.worker(WorkerOptions{Concurrency: 2})
+			l := b.load()
+			l.more(30)
+			old := s.Servers[0]
+			c.away(old)
+			l.more(30)
+			if now := s.Master(); now == nil || now == old {
+				t.Error("no replica has taken the place of the master")
+			}
+			c.back(old) // it becomes a replica
+			old.Await([]string{"role:slave"}, "INFO", "replication")
+			l.more(30)
+			l.allEndRight()
+		})
 	}
-	old.Restart() // it becomes a replica
-	l.more(30)
-	l.allEndRight()
 }
 
 // One of three masters of a Cluster dies under load, with the queue or with the runs on it.

@@ -64,7 +64,14 @@ func TestRunsOnEveryKindOfRedis(t *testing.T) {
 			return "rediss://" + s.Addr + "?ca=" + c.CA + "&cert=" + c.ClientCert + "&key=" + c.ClientKey + "&server_name=redis.example"
 		},
 		"Sentinel": func(t *testing.T) string { return needs.RedisSentinel(t).URL() },
-		"Cluster":  sharedCluster,
+		"Sentinel with passwords": func(t *testing.T) string {
+			hosts, ok := strings.CutPrefix(needs.RedisSentinel(t, "pw", "sentinels-pw").URL(), "redis-sentinel://")
+			if !ok {
+				t.Fatal(hosts)
+			}
+			return "redis-sentinel://:pw@" + hosts + "&sentinel_password=sentinels-pw"
+		},
+		"Cluster": sharedCluster,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

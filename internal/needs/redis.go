@@ -17,6 +17,7 @@ import (
 type Server struct {
 	Addr string // HOST:PORT
 	Dir  string // where it keeps its files
+	pass string // what redis-cli needs to get in
 	t    testing.TB
 	args []string
 	port string // the flag that takes the port
@@ -115,7 +116,9 @@ func (s *Server) start() bool {
 // CLI runs a command with redis-cli and returns the answer; an error of the server is one.
 func (s *Server) CLI(args ...string) (string, error) {
 	_, port, _ := net.SplitHostPort(s.Addr)
-	out, err := exec.Command(Tool(s.t, "redis-cli"), append([]string{"-p", port, "-e"}, args...)...).CombinedOutput()
+	cmd := exec.Command(Tool(s.t, "redis-cli"), append([]string{"-p", port, "-e"}, args...)...)
+	cmd.Env = append(os.Environ(), "REDISCLI_AUTH="+s.pass)
+	out, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
 

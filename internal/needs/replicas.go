@@ -18,18 +18,32 @@ type Sentinels struct {
 	Sentinels []*Server
 }
 
-// RedisSentinel starts them, and returns when they know each other.
-func RedisSentinel(t testing.TB, args ...string) *Sentinels {
+// RedisSentinel starts them, and returns when they know each other. With two passwords, the servers want the first and the
+// Sentinels the second.
+func RedisSentinel(t testing.TB, passwords ...string) *Sentinels {
 	t.Helper()
+	var ofServers, ofSentinels string
+	var args []string
+	if len(passwords) == 2 {
+		ofServers, ofSentinels = passwords[0], passwords[1]
+		args = []string{"--requirepass", ofServers, "--masterauth", ofServers}
+	}
 	master := Redis(t, args...)
 	host, port, _ := net.SplitHostPort(master.Addr)
 	s := &Sentinels{Servers: []*Server{master}}
 	for range 2 {
-		s.Servers = append(s.Servers, Redis(t, append([]string{"--replicaof", host + " " + port, "--repl-diskless-sync-delay", "0"}, args...)...))
+		s.Servers = append(s.Servers, Redis(t, append([]string{"--replicaof", host, port, "--repl-diskless-sync-delay", "0"}, args...)...))
+	}
+	for _, each := range s.Servers {
+		each.pass = ofServers
 	}
 	master.Await([]string{"connected_slaves:2"}, "INFO", "replication")
+	conf := fmt.Sprintf("bind 127.0.0.1\nsentinel monitor main %s %s 2\nsentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n", host, port)
+	if ofServers != "" {
+		conf += fmt.Sprintf("requirepass %s\nsentinel sentinel-pass %s\nsentinel auth-pass main %s\n", ofSentinels, ofSentinels, ofServers)
+	}
 	for range 3 {
-		s.Sentinels = append(s.Sentinels, sentinel(t, host, port))
+		s.Sentinels = append(s.Sentinels, sentinel(t, conf, ofSentinels))
 	}
 	for _, each := range s.Sentinels {
 		each.Await([]string{"status=ok", "slaves=2", "sentinels=3"}, "INFO", "sentinel")
@@ -37,15 +51,14 @@ func RedisSentinel(t testing.TB, args ...string) *Sentinels {
 	return s
 }
 
-func sentinel(t testing.TB, host, port string) *Server {
+func sentinel(t testing.TB, conf, password string) *Server {
 	t.Helper()
 	dir := t.TempDir()
-	conf := filepath.Join(dir, "sentinel.conf")
-	text := fmt.Sprintf("bind 127.0.0.1\ndir %s\nsentinel monitor main %s %s 2\nsentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n", dir, host, port)
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+	file := filepath.Join(dir, "sentinel.conf") // which it writes to
+	if err := os.WriteFile(file, []byte(conf+"dir "+dir+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{t: t, Dir: dir, args: []string{program(t), conf, "--sentinel"}, port: "--port", sign: "+monitor"}
+	s := &Server{t: t, Dir: dir, pass: password, args: []string{program(t), file, "--sentinel"}, port: "--port", sign: "+monitor"}
 	s.launch(freeAddr)
 	return s
 }
@@ -57,8 +70,12 @@ func (s *Sentinels) URL() string {
 
 // Master returns the server that is the master now.
 func (s *Sentinels) Master() *Server {
+	answer, err := s.Sentinels[0].CLI("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")
+	if err != nil {
+		return nil
+	}
 	for _, each := range s.Servers {
-		if answer, err := each.CLI("ROLE"); err == nil && strings.HasPrefix(answer, "master") {
+		if each.Addr == strings.ReplaceAll(answer, "\n", ":") {
 			return each
 		}
 	}
