@@ -46,6 +46,9 @@ func (b *bucket) Delete(ctx context.Context, name string, only artifact.Object) 
 		ctx = context.WithValue(ctx, matchKey{}, o.etag)
 	}
 	err := b.core.RemoveObject(ctx, b.config.Bucket, b.key(name), minio.RemoveObjectOptions{})
+	if minio.ToErrorResponse(err).Code == minio.NotImplemented { // a server that refuses to compare
+		err = b.core.RemoveObject(context.WithValue(ctx, matchKey{}, nil), b.config.Bucket, b.key(name), minio.RemoveObjectOptions{})
+	}
 	if err == nil {
 		return nil
 	}

@@ -14,8 +14,8 @@
 // (instance metadata unless AWS_EC2_METADATA_DISABLED is true, ECS, EKS). They need to get, put, delete and list objects, and to
 // list and abort multipart uploads. Certificates of an own authority are taken from SSL_CERT_FILE.
 //
-// The server must honour If-None-Match on writing, as AWS, MinIO and Ceph of today do: the first of two objects of one name
-// stays. An object is sent in one request, or above 16 MiB in parts which become visible together; an upload that is
+// The server must honour If-None-Match on writing: the first of two objects of one name stays. That is tried when a store is
+// made, and a server that does not is refused. An object is sent in one request, or above 16 MiB in parts which become visible together; an upload that is
 // interrupted leaves nothing to be seen, and its parts are removed, at the latest when a large object is stored two days
 // later. Objects above 4 MiB pass through a temporary file (TMPDIR), so that memory stays bounded.
 //

@@ -138,6 +138,22 @@ func TestPassingFaults(t *testing.T) {
 	}
 }
 
+// The first request of all asks for the region when none is given, and is tried again as the others are.
+func TestRegionIsFound(t *testing.T) {
+	t.Setenv("AWS_REGION", "")
+	t.Setenv("AWS_DEFAULT_REGION", "")
+	_, direct, p := faulty(t, needs.S3(t), 0)
+	c := direct.config
+	c.Region, c.Endpoint = "", "http://"+p.Addr
+	for _, f := range []proxy.Fault{{}, {Status: 503, Times: 2}, {CutAnswer: 1, Times: 2}} {
+		p.Set(f)
+		b := open(t, c)
+		if _, err := artifacttest.Put(t.Context(), b, "name", []byte("x"), artifact.CommitOptions{Replace: true}); err != nil {
+			t.Errorf("%+v: %v", f, err)
+		}
+	}
+}
+
 // An upload that never gets through is an error, and nothing of it is to be seen.
 func TestLastingFaults(t *testing.T) {
 	t.Parallel()

@@ -34,7 +34,25 @@ func newTransport(patience time.Duration) *transport {
 // no option for it where it deletes.
 type matchKey struct{}
 
+// RoundTrip sends the request, which the client tries again; all but the one that asks for the bucket's region, which it does
+// not and which comes first of all.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet || !r.URL.Query().Has("location") {
+		return t.once(r)
+	}
+	for try := 1; ; try++ {
+		resp, err := t.once(r)
+		if try == tries || err == nil && resp.StatusCode < 500 || r.Context().Err() != nil {
+			return resp, err
+		}
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		pause(r.Context(), try)
+	}
+}
+
+func (t *transport) once(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	w := &watch{ctx: ctx, patience: t.patience, cancel: cancel}
 	w.silence = time.AfterFunc(w.patience, w.giveUp)
