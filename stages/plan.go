@@ -104,9 +104,11 @@ func (f *Features) choice() feature.Choice {
 
 // settings are the fields of a model that its kind knows.
 var settings = map[string][]string{
-	"train_decision_tree":       {"max_depth", "min_samples_leaf", "min_samples_split", "max_bins", "laplace"},
+	"train_decision_tree":       {"criterion", "max_depth", "max_leaf_nodes", "min_samples_leaf", "min_samples_split", "max_bins", "ccp_alpha", "laplace", "class_weight"},
 	"train_golearn_tree":        {"max_depth"},
-	"train_random_forest":       {"trees", "max_depth", "min_samples_leaf", "min_samples_split", "max_features", "max_bins"},
+	"train_random_forest":       {"trees", "criterion", "max_depth", "max_leaf_nodes", "min_samples_leaf", "min_samples_split", "max_features", "max_bins", "oob_score", "class_weight"},
+	"train_extra_trees":         {"trees", "criterion", "max_depth", "max_leaf_nodes", "min_samples_leaf", "min_samples_split", "max_features", "max_bins", "class_weight"},
+	"train_gradient_boosting":   {"learning_rate", "max_iter", "max_leaf_nodes", "max_depth", "min_samples_leaf", "l2_regularization", "max_bins", "early_stopping", "validation_fraction", "n_iter_no_change", "class_weight"},
 	"train_logistic_regression": {"c", "max_iter", "l1_ratio", "class_weight"},
 }
 
@@ -137,6 +139,15 @@ func (m *ModelSpec) stage(name string) (kind string, params map[string]any, err 
 		}
 		params[name] = value
 	}
+	set("criterion", m.Criterion != nil, m.Criterion)
+	set("max_leaf_nodes", m.MaxLeafNodes != nil, m.MaxLeafNodes)
+	set("ccp_alpha", m.CCPAlpha != nil, m.CCPAlpha)
+	set("oob_score", m.OOBScore != nil, m.OOBScore)
+	set("learning_rate", m.LearningRate != nil, m.LearningRate)
+	set("l2_regularization", m.L2 != nil, m.L2)
+	set("early_stopping", m.EarlyStopping != nil, m.EarlyStopping)
+	set("validation_fraction", m.Validation != nil, m.Validation)
+	set("n_iter_no_change", m.NIterNoChange != nil, m.NIterNoChange)
 	set("max_depth", m.MaxDepth != nil, m.MaxDepth)
 	set("min_samples_leaf", m.MinSamplesLeaf != nil, m.MinSamplesLeaf)
 	set("min_samples_split", m.MinSamplesSplit != nil, m.MinSamplesSplit)

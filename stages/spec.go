@@ -79,13 +79,22 @@ type Importance struct {
 type ModelSpec struct {
 	Kind            string   `yaml:"kind,omitempty"` // default: the model's name
 	Engine          string   `yaml:"engine,omitempty"`
+	Criterion       *string  `yaml:"criterion,omitempty"`
 	MaxDepth        *int     `yaml:"max_depth,omitempty"`
+	MaxLeafNodes    *int     `yaml:"max_leaf_nodes,omitempty"`
 	MinSamplesLeaf  *int     `yaml:"min_samples_leaf,omitempty"`
 	MinSamplesSplit *int     `yaml:"min_samples_split,omitempty"`
 	MaxBins         *int     `yaml:"max_bins,omitempty"`
 	Laplace         *int     `yaml:"laplace,omitempty"`
 	Trees           *int     `yaml:"trees,omitempty"`
-	MaxFeatures     *float64 `yaml:"max_features,omitempty"`
+	MaxFeatures     any      `yaml:"max_features,omitempty"` // a share, a number, sqrt or log2
+	CCPAlpha        *float64 `yaml:"ccp_alpha,omitempty"`
+	OOBScore        *bool    `yaml:"oob_score,omitempty"`
+	LearningRate    *float64 `yaml:"learning_rate,omitempty"`
+	L2              *float64 `yaml:"l2_regularization,omitempty"`
+	EarlyStopping   *bool    `yaml:"early_stopping,omitempty"`
+	Validation      *float64 `yaml:"validation_fraction,omitempty"`
+	NIterNoChange   *int     `yaml:"n_iter_no_change,omitempty"`
 	C               *float64 `yaml:"c,omitempty"`
 	MaxIter         *int     `yaml:"max_iter,omitempty"`
 	L1Ratio         *float64 `yaml:"l1_ratio,omitempty"`
@@ -96,15 +105,20 @@ type ModelSpec struct {
 const (
 	DecisionTree       = "decision_tree"
 	RandomForest       = "random_forest"
+	ExtraTrees         = "extra_trees"
+	GradientBoosting   = "gradient_boosting"
 	LogisticRegression = "logistic_regression"
 )
 
-var modelKinds = []string{DecisionTree, RandomForest, LogisticRegression}
+var modelKinds = []string{DecisionTree, RandomForest, ExtraTrees, GradientBoosting, LogisticRegression}
+
+// defaultModels are trained where no pipeline file and no flag says which.
+var defaultModels = []string{DecisionTree, RandomForest, LogisticRegression}
 
 // Default is the pipeline without a file.
 func Default() *Spec {
 	s := &Spec{Seed: 42, Split: Split{Method: splitdata.Stratified, TestSize: 0.2}, Importance: Importance{Repeats: 5}, Models: map[string]*ModelSpec{}}
-	for _, k := range modelKinds {
+	for _, k := range defaultModels {
 		s.Models[k] = &ModelSpec{}
 	}
 	return s

@@ -19,14 +19,17 @@ import (
 	"github.com/hashline/hashline/stages/preprocess"
 	"github.com/hashline/hashline/stages/splitdata"
 	"github.com/hashline/hashline/stages/train/decisiontree"
+	"github.com/hashline/hashline/stages/train/extratrees"
 	"github.com/hashline/hashline/stages/train/golearntree"
+	"github.com/hashline/hashline/stages/train/gradientboosting"
 	"github.com/hashline/hashline/stages/train/logistic"
 	"github.com/hashline/hashline/stages/train/randomforest"
 )
 
 // Kinds returns every stage kind of the pipeline.
 func Kinds() []pipeline.Kind {
-	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), decisiontree.Kind(), golearntree.Kind(), randomforest.Kind(), logistic.Kind(), evaluate.Kind()}
+	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), decisiontree.Kind(), golearntree.Kind(), randomforest.Kind(),
+		extratrees.Kind(), gradientboosting.Kind(), logistic.Kind(), evaluate.Kind()}
 	return append(kinds, plots.Kinds()...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashline/hashline/ml/boost"
 	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/metrics"
 	"github.com/hashline/hashline/ml/tree"
@@ -32,6 +33,10 @@ var cases = []benchCase{
 	{Name: "forest-100k", Learner: "forest", Trees: 100, about: "forest", data: synthetic(100_000), peers: []string{"scikit-learn"}},
 	{Name: "forest-200k", Learner: "forest", Trees: 100, about: "forest", data: synthetic(200_000), peers: []string{"scikit-learn", "xgboost"}},
 	{Name: "forest-1m", Learner: "forest", Trees: 4, about: "forest", data: synthetic(1_000_000), peers: []string{"scikit-learn"}},
+	{Name: "boost-200k", Learner: "boosting", Trees: 100, about: "gradient boosting", data: synthetic(200_000), peers: []string{"scikit-learn", "lightgbm", "xgboost"}},
+	{Name: "boost-superstore", Learner: "boosting", Trees: 100, about: "gradient boosting", data: superstore, peers: []string{"scikit-learn", "lightgbm", "xgboost"}},
+	{Name: "boost-tier", Learner: "boosting", Trees: 100, about: "gradient boosting, three classes", data: superstoreTier, peers: []string{"scikit-learn", "lightgbm", "xgboost"}},
+	{Name: "extra-100k", Learner: "extra", Trees: 100, about: "extra trees", data: synthetic(100_000), peers: []string{"scikit-learn"}},
 	{Name: "tree-100k", Learner: "tree", Trees: 1, about: "one full tree", data: synthetic(100_000), peers: []string{"scikit-learn"}},
 	{Name: "tree-1m", Learner: "tree", Trees: 1, about: "one full tree", data: synthetic(1_000_000), peers: []string{"scikit-learn"}},
 }
@@ -42,8 +47,15 @@ func (c *benchCase) ours(d *data) (outcome, error) {
 	runtime.GC()
 	o := tree.Options{Trees: c.Trees, MaxDepth: c.MaxDepth, MaxFeatures: c.MaxFeatures, MinSamplesLeaf: c.MinSamplesLeaf, Seed: 1, Cores: runtime.GOMAXPROCS(0)}
 	fit := tree.FitForest
-	if c.Learner == "tree" {
+	switch c.Learner {
+	case "tree":
 		fit = tree.FitTree
+	case "extra":
+		fit = tree.FitExtraTrees
+	case "boosting":
+		fit = func(columns []*frame.Column, y []int32, classes int, o tree.Options) (*tree.Ensemble, error) {
+			return boost.FitClassifier(columns, y, classes, boost.Options{Iterations: o.Trees, Cores: o.Cores})
+		}
 	}
 	start, cpu := time.Now(), cpuSeconds()
 	m, err := fit(train, d.y[:d.train], d.classes, o)

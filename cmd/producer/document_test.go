@@ -26,7 +26,7 @@ const contract = `{
  "seed": "count", "plan_digest": "digest?", "result_digest": "digest?",
  "split": {"method": "stratified|group|time?", "column": "text", "test_size": "number?", "train_rows": "count?", "test_rows": "count?"},
  "baseline": {"majority?": {"class": "text", "accuracy": "number"}, "stump?": {"feature": "name", "accuracy": "number", "roc_auc": "number?"}},
- "models": [{"name": "name", "kind": "decision_tree|random_forest|logistic_regression", "engine": "native|golearn", "stage": "name", "model_digest": "digest",
+ "models": [{"name": "name", "kind": "decision_tree|random_forest|extra_trees|gradient_boosting|logistic_regression", "engine": "native|golearn", "stage": "name", "model_digest": "digest",
    "metrics": {"accuracy": "number?", "balanced_accuracy": "number?", "precision": "number?", "recall": "number?", "f1": "number?", "roc_auc": "number?",
      "average_precision": "number?", "log_loss": "number?", "brier": "number?"},
    "confusion": {"labels": ["text"], "rows_true_columns_predicted": [["count"]]}}],

@@ -18,7 +18,7 @@ const Schema = "hashline.model/1"
 // Model is a trained model as JSON. Exactly one of Tree and Linear is set.
 type Model struct {
 	Schema  string          `json:"schema"`
-	Kind    string          `json:"kind"`   // decision_tree, random_forest or logistic_regression
+	Kind    string          `json:"kind"`   // decision_tree, random_forest, extra_trees, gradient_boosting or logistic_regression
 	Engine  string          `json:"engine"` // what trained it: native or golearn
 	Target  string          `json:"target"` // the expression that gave the classes
 	Classes []string        `json:"classes"`

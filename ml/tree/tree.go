@@ -3,7 +3,6 @@ package tree
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/hashline/hashline/ml/frame"
 )
@@ -82,13 +81,8 @@ func fitClasses(columns []*frame.Column, y []int32, classes int, o Options, s sa
 }
 
 func fitNumbers(columns []*frame.Column, target []float64, o Options, s sampling) (*Ensemble, error) {
-	if err := o.check(columns, len(target)); err != nil {
+	if err := errors.Join(o.check(columns, len(target)), checkTarget(target)); err != nil {
 		return nil, err
-	}
-	for _, v := range target {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, errors.New("a target is missing or infinite")
-		}
 	}
 	if len(o.ClassWeight) > 0 || o.Laplace > 0 || o.Criterion != Gini {
 		return nil, errors.New("a numeric target has no class weights, smoothing or criterion")

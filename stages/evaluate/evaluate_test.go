@@ -28,7 +28,9 @@ import (
 	"github.com/hashline/hashline/stages/preprocess"
 	"github.com/hashline/hashline/stages/splitdata"
 	"github.com/hashline/hashline/stages/train/decisiontree"
+	"github.com/hashline/hashline/stages/train/extratrees"
 	"github.com/hashline/hashline/stages/train/golearntree"
+	"github.com/hashline/hashline/stages/train/gradientboosting"
 	"github.com/hashline/hashline/stages/train/logistic"
 	"github.com/hashline/hashline/stages/train/randomforest"
 )
@@ -46,7 +48,7 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := pipeline.NewRegistry(nil, load.Kind(), preprocess.Kind(), splitdata.Kind(), decisiontree.Kind(), golearntree.Kind(), randomforest.Kind(), logistic.Kind(), evaluate.Kind())
+	r, err := pipeline.NewRegistry(nil, load.Kind(), preprocess.Kind(), splitdata.Kind(), decisiontree.Kind(), golearntree.Kind(), extratrees.Kind(), gradientboosting.Kind(), randomforest.Kind(), logistic.Kind(), evaluate.Kind())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +151,7 @@ func orders(n int) string {
 	return s.String()
 }
 
-var trainers = []string{"train_decision_tree", "train_random_forest", "train_logistic_regression", "train_golearn_tree"}
+var trainers = []string{"train_decision_tree", "train_random_forest", "train_logistic_regression", "train_golearn_tree", "train_extra_trees", "train_gradient_boosting"}
 
 // The probabilities of raw rows, read again from the file in small parts, are bit for bit those that evaluation saw.
 func TestRawRowsGetWhatEvaluationSaw(t *testing.T) {
@@ -161,7 +163,7 @@ func TestRawRowsGetWhatEvaluationSaw(t *testing.T) {
 		amounts := b.table(parts["test"]).Column("amount").Num
 		for _, trainer := range trainers {
 			params := map[string]any{}
-			if trainer == "train_random_forest" {
+			if trainer == "train_random_forest" || trainer == "train_extra_trees" {
 				params["trees"] = 20
 			}
 			trained := b.run(trainer, params, outputs{"train": parts["train"]})
