@@ -194,3 +194,22 @@ func TestStageFails(t *testing.T) {
 		t.Errorf("got %s", words.Out)
 	}
 }
+
+// TLS with a CA of one's own, a user with the rights of the documentation and a prefix, from flags and from the environment.
+func TestRedisWithUserOverTLS(t *testing.T) {
+	c, store := needs.NewCertificates(t), t.TempDir()
+	user := strings.Fields("app on >secret ~team:* ~asynq:* resetchannels &team:* &asynq:* +@all -@admin -@dangerous +info")
+	s := needs.RedisTLS(t, c, append([]string{"--tls-auth-clients", "no", "--user"}, user...)...)
+	worker(t, "rediss://app:secret@"+s.Addr+"?prefix=team&ca="+c.CA, store, "", nil)
+	t.Setenv("HASHLINE_REDIS_USERNAME", "app")
+	t.Setenv("HASHLINE_REDIS_PASSWORD", "secret")
+	t.Setenv("HASHLINE_REDIS_PREFIX", "team")
+	p := start(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", "rediss://"+s.Addr, "--redis-ca", c.CA, "--json")
+	if p.Wait() != 0 {
+		t.Fatal(p.Err)
+	}
+	_, stderr, code := call(t, store, "submit", "--redis", "rediss://"+s.Addr)
+	if code != 3 || !strings.Contains(stderr, "certificate to trust") || !strings.Contains(stderr, "ca=FILE") {
+		t.Errorf("without the CA: got %d, %s", code, stderr)
+	}
+}
