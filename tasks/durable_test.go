@@ -151,3 +151,34 @@ func TestDurablyGivesUp(t *testing.T) {
 		t.Errorf("%d tries, error %v", tries, err)
 	}
 }
+
+// BenchmarkSubmit is what a submission costs, and what waiting for a replica adds.
+func BenchmarkSubmit(b *testing.B) {
+	for name, replicas := range map[string]int{"one server": 0, "with a replica": 1} {
+		b.Run(name, func(b *testing.B) {
+			master := needs.Redis(b)
+			host, port, _ := net.SplitHostPort(master.Addr)
+			for range replicas {
+				needs.Redis(b, "--replicaof", host, port, "--repl-diskless-sync-delay", "0").Await([]string{"master_link_status:up"}, "INFO", "replication")
+			}
+			conn, err := Dial(b.Context(), master.URL())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer conn.Close()
+			store, err := artifact.Open(b.Context(), b.TempDir())
+			if err != nil {
+				b.Fatal(err)
+			}
+			client, err := NewClient(Config{Conn: conn, Store: store})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if _, err := client.Submit(b.Context(), Request{Plan: diamond()}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

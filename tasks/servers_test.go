@@ -71,6 +71,12 @@ func TestRunsOnEveryKindOfRedis(t *testing.T) {
 			}
 			return "redis-sentinel://:pw@" + hosts + "&sentinel_password=sentinels-pw"
 		},
+		"Cluster over TLS": func(t *testing.T) string {
+			c := needs.NewCertificates(t)
+			s := needs.RedisTLS(t, c, "--tls-auth-clients", "no", "--cluster-enabled", "yes", "--tls-cluster", "yes")
+			hasAllSlots(t, "rediss://"+s.Addr+"?ca="+c.CA)
+			return "rediss-cluster://" + s.Addr + "?ca=" + c.CA
+		},
 		"Cluster": sharedCluster,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -89,6 +95,21 @@ func TestRunsOnEveryKindOfRedis(t *testing.T) {
 			b.isInspected(w)
 		})
 	}
+}
+
+// hasAllSlots makes a server a Cluster by itself.
+func hasAllSlots(t *testing.T, url string) {
+	t.Helper()
+	l, err := parseLocation(url, access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := l.client()
+	defer server.Close()
+	if err := server.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, func() bool { return strings.Contains(server.ClusterInfo(t.Context()).Val(), "cluster_state:ok") })
 }
 
 // cancelsWhileRunning cancels a run whose stage would wait for ever.

@@ -37,7 +37,9 @@ func start(t testing.TB, free func(testing.TB) string, port string, args []strin
 	t.Helper()
 	s := &Server{t: t, Dir: t.TempDir(), port: port, sign: "Ready to accept connections"}
 	s.args = append([]string{program(t), "--bind", "127.0.0.1", "--dir", s.Dir}, args...)
-	s.launch(free)
+	if !s.launch(free) {
+		t.Fatal(s.args, "does not start")
+	}
 	return s
 }
 
@@ -48,16 +50,16 @@ func program(t testing.TB) string {
 	return Tool(t, "redis-server")
 }
 
-func (s *Server) launch(free func(testing.TB) string) {
+func (s *Server) launch(free func(testing.TB) string) bool {
 	s.t.Helper()
 	s.t.Cleanup(s.Kill)
 	for range 5 { // somebody may take the port first
 		s.Addr = free(s.t)
 		if s.start() {
-			return
+			return true
 		}
 	}
-	s.t.Fatal(s.args, "does not start")
+	return false
 }
 
 // URL returns how the commands name the server's first database.

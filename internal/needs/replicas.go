@@ -59,7 +59,9 @@ func sentinel(t testing.TB, conf, password string) *Server {
 		t.Fatal(err)
 	}
 	s := &Server{t: t, Dir: dir, pass: password, args: []string{program(t), file, "--sentinel"}, port: "--port", sign: "+monitor"}
-	s.launch(freeAddr)
+	if !s.launch(freeAddr) {
+		t.Fatal(s.args, "does not start")
+	}
 	return s
 }
 

@@ -1,7 +1,6 @@
 package needs
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,7 +10,6 @@ import (
 	"math/big"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -71,11 +69,17 @@ func writePEM(t testing.TB, file, kind string, der []byte) string {
 	return file
 }
 
-// RedisTLS starts a redis-server that speaks TLS alone.
+// RedisTLS starts a redis-server that speaks TLS alone. Of HASHLINE_REDIS_SERVER that cannot, the test is skipped.
 func RedisTLS(t testing.TB, c *Certificates, args ...string) *Server {
 	t.Helper()
-	if out, err := exec.Command(program(t), "--tls-port", "0", "--port", "none").CombinedOutput(); err != nil && bytes.Contains(out, []byte("tls-port")) && os.Getenv("HASHLINE_REDIS_SERVER") != "" {
-		t.Skip("this redis-server was built without TLS")
+	s := &Server{t: t, Dir: t.TempDir(), port: "--tls-port", sign: "Ready to accept connections"}
+	s.args = append([]string{program(t), "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--port", "0", "--tls-ca-cert-file", c.CA, "--tls-cert-file", c.ServerCert, "--tls-key-file", c.ServerKey}, args...)
+	if s.launch(freeBusAddr) { // it may be one of a Cluster
+		return s
 	}
-	return start(t, freeAddr, "--tls-port", append([]string{"--save", "", "--port", "0", "--tls-ca-cert-file", c.CA, "--tls-cert-file", c.ServerCert, "--tls-key-file", c.ServerKey}, args...))
+	if os.Getenv("HASHLINE_REDIS_SERVER") != "" {
+		t.Skip("it was built without TLS, or does not start: ", s.args)
+	}
+	t.Fatal(s.args, "does not start")
+	return nil
 }
