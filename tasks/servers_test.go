@@ -73,7 +73,7 @@ func TestRunsOnEveryKindOfRedis(t *testing.T) {
 		},
 		"Cluster over TLS": func(t *testing.T) string {
 			c := needs.NewCertificates(t)
-			s := needs.RedisTLS(t, c, "--tls-auth-clients", "no", "--cluster-enabled", "yes", "--tls-cluster", "yes")
+			s := needs.RedisTLS(t, c, "--tls-auth-clients", "no", "--cluster-enabled", "yes", "--tls-cluster", "yes", "--cluster-announce-ip", "127.0.0.1")
 			hasAllSlots(t, "rediss://"+s.Addr+"?ca="+c.CA)
 			return "rediss-cluster://" + s.Addr + "?ca=" + c.CA
 		},
