@@ -6,21 +6,22 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/pipeline"
 )
 
-// attempt is one delivered task, from the moment this worker takes it.
+// attempt is one attempt of a stage that this worker has, from the moment it takes its task.
 type attempt struct {
 	run string
 	entry
 	claimed bool // or about to be; guarded by the worker's mu
+	always  bool // the end of its run does not stop it; guarded by the worker's mu
 	cancel  context.CancelCauseFunc
 	done    chan struct{}
 }
@@ -29,17 +30,15 @@ type attempt struct {
 var (
 	errRunCanceled = errors.New("the run was canceled")
 	errDraining    = errors.New("the worker stops")
+	errTimeout     = errors.New("the stage took too long")
 )
 
 // errNotMine hands a task back to the queue without spending an attempt.
 var errNotMine = errors.New("another worker must run this")
 
-// errStale says that a task no longer says what the state says.
-var errStale = errors.New("the inputs of the task are not those of the run")
-
-// process is asynq's handler. An error from it makes asynq deliver the task again; what became of the stage is decided
-// by the state alone.
-func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
+// ProcessTask is the worker as an asynq.Handler for tasks of type TaskType, for a server that a program has already. An error
+// from it makes asynq deliver the task again; what became of the stage is decided by the state alone.
+func (w *Worker) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	p, err := parsePayload(t.Payload())
 	if errors.Is(err, errSchema) {
 		return fmt.Errorf("%w: %w", errNotMine, err)
@@ -48,44 +47,80 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 		w.log.Error("a task that cannot be read", "error", err)
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 	}
-	if why := w.foreign(ctx, p); why != "" {
+	stage, why := w.foreign(ctx, p)
+	if why != "" {
 		w.tell(ctx, p, why)
 		return fmt.Errorf("%w: %s", errNotMine, why)
 	}
+	return w.process(ctx, p, stage)
+}
+
+// process takes the attempt of a task, and then what this worker goes on with.
+func (w *Worker) process(ctx context.Context, p *payload, stage pipeline.Stage) error {
 	// The attempt's life is its own: asynq's context ends with the task's lease and on shutdown, long before we are ready.
-	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
-	a := &attempt{run: p.Run, entry: entry{p.Stage, p.Attempt}, cancel: cancel, done: make(chan struct{})}
+	base := context.WithoutCancel(ctx)
+	work, a := w.newAttempt(base, p)
 	if !w.register(p.id(), a) {
+		a.cancel(nil)
 		return errNotMine
 	}
-	defer w.unregister(p.id(), a)
-	release, err := w.takeSlots(work, p)
+	defer func() { w.unregister(p.id(), a) }() // whichever it is then, also after a panic
+	release, err := w.takeSlots(work, p, stage)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if !w.claiming(a) {
+	if !w.claiming(a, stage) {
 		return errNotMine
 	}
-	return w.claim(work, p)
+	s, err := w.claim(work, p, stage)
+	if err != nil || s == nil {
+		return err
+	}
+	w.at("claimed")
+	for started := time.Now(); ; {
+		next := w.execute(work, p, stage, s, time.Since(started) < goOnFor)
+		if next == nil {
+			w.at("before ack")
+			return nil
+		}
+		w.unregister(p.id(), a)
+		p, stage, s = next.payload, next.stage, next.state
+		work, a = w.newAttempt(base, p)
+		if !w.register(p.id(), a) || !w.claiming(a, stage) { // it is ours in the state already
+			return w.pass(base, stopped(p, w.queue, w.info.ID))
+		}
+	}
 }
 
-// foreign says why this worker must leave a stage to others, or nothing.
-func (w *Worker) foreign(ctx context.Context, p *payload) string {
-	if p.Store != w.store.ID() {
-		if w.store.Replaced(ctx) {
-			return "its store was removed and made anew since it started, so it must be started again"
+// goOnFor is how long a task may be held: until then a worker that finished a stage goes on with one that became ready by it,
+// which spares the way through the queue. Those that wait for their turn wait that much longer.
+const goOnFor = 50 * time.Millisecond
+
+func (w *Worker) newAttempt(ctx context.Context, p *payload) (context.Context, *attempt) {
+	work, cancel := context.WithCancelCause(ctx)
+	return work, &attempt{run: p.Run, entry: entry{p.Stage, p.Attempt}, cancel: cancel, done: make(chan struct{})}
+}
+
+// foreign returns the stage of a task, or says why this worker must leave it to others.
+func (w *Worker) foreign(ctx context.Context, p *payload) (stage pipeline.Stage, why string) {
+	if p.Store != w.storeID() {
+		if w.store != nil && w.store.Replaced(ctx) {
+			return stage, "its store was removed and made anew since it started, so it must be started again"
 		}
-		return "it has another store"
+		return stage, "it has another store"
 	}
 	if !slices.Contains(w.info.Kinds, p.Kind) {
-		return "it does not know the kind " + p.Kind
+		return stage, "it does not know the kind " + p.Kind
 	}
-	if _, err := w.plan(ctx, p.Plan); errors.Is(err, errPlan) && !errors.Is(err, artifact.ErrNotFound) && !errors.Is(err, artifact.ErrCorrupt) {
-		return "it does not understand the plan"
+	stage, err := w.stage(ctx, p)
+	switch {
+	case err == nil && stage.Memory > w.options.Memory:
+		return stage, fmt.Sprintf("it has %d MiB of memory, and the stage needs %d", w.options.Memory>>20, (stage.Memory+1<<20-1)>>20)
+	case errors.Is(err, errPlan) && !errors.Is(err, artifact.ErrNotFound) && !errors.Is(err, artifact.ErrCorrupt):
+		return stage, "it does not understand the plan"
 	}
-	return ""
+	return stage, "" // what else is wrong with the plan is found when the attempt is claimed, and then told
 }
 
 // tell says once in a run's events why this worker leaves a stage to others.
@@ -107,21 +142,27 @@ func (w *Worker) tell(ctx context.Context, p *payload, why string) {
 	}
 }
 
-// takeSlots waits until the stage may run beside what runs here already. One whose next crash is its last runs alone, so
-// that its neighbours are not charged with its death; it is not claimed before, so that it is not charged with theirs.
-func (w *Worker) takeSlots(ctx context.Context, p *payload) (release func(), err error) {
-	crashes, err := w.redis.HGet(ctx, w.keys(p.Run).name("stages"), "crash|"+p.Stage).Int()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("looking at %s: %w", p.Stage, err)
-	}
+// takeSlots waits until the stage may run beside what runs here already. One that killed workers before runs alone, so
+// that its neighbours do not die with it; it is not claimed before, so that it is not charged with their deaths.
+func (w *Worker) takeSlots(ctx context.Context, p *payload, stage pipeline.Stage) (release func(), err error) {
 	n := int64(1)
-	if crashes >= maxCrashes-1 {
+	if p.Alone {
 		n = int64(w.options.Concurrency)
 	}
 	if err := w.slots.Acquire(ctx, n); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotMine, context.Cause(ctx))
 	}
-	return func() { w.slots.Release(n) }, nil
+	if stage.Memory <= 0 {
+		return func() { w.slots.Release(n) }, nil
+	}
+	if err := w.memory.Acquire(ctx, stage.Memory); err != nil {
+		w.slots.Release(n)
+		return nil, fmt.Errorf("%w: %w", errNotMine, context.Cause(ctx))
+	}
+	return func() {
+		w.memory.Release(stage.Memory)
+		w.slots.Release(n)
+	}, nil
 }
 
 // register lists an attempt in the heartbeats. It refuses one that is listed: asynq delivered it twice.
@@ -137,108 +178,173 @@ func (w *Worker) register(id string, a *attempt) bool {
 
 func (w *Worker) unregister(id string, a *attempt) {
 	w.mu.Lock()
-	delete(w.attempts, id)
+	if w.attempts[id] == a {
+		delete(w.attempts, id)
+	}
 	w.mu.Unlock()
+	a.cancel(nil)
 	close(a.done)
 }
 
 // claiming notes that the attempt will be claimed now, unless the worker stops.
-func (w *Worker) claiming(a *attempt) bool {
+func (w *Worker) claiming(a *attempt, stage pipeline.Stage) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	a.claimed = !w.draining
+	a.claimed, a.always = !w.draining, stage.Always
 	return a.claimed
 }
 
-// claim makes the attempt this worker's, and executes it.
-func (w *Worker) claim(ctx context.Context, p *payload) error {
-	answer, err := claimScript.Run(ctx, w.redis, w.keys(p.Run).all(), p.Stage, p.Attempt, w.info.ID, w.store.ID(), p.Plan.Digest.String()).Text()
+// claim makes the attempt this worker's, and returns the part of the state that its inputs come from. Without an error nil
+// says that there is nothing to do.
+func (w *Worker) claim(ctx context.Context, p *payload, stage pipeline.Stage) (*state, error) {
+	names, parents := needed(stage)
+	alone := 0
+	if p.Alone {
+		alone = 1
+	}
+	args := []any{p.Stage, p.Attempt, w.info.ID, w.storeID(), p.Plan.Digest.String(), alone, len(names)}
+	for _, name := range names {
+		args = append(args, name)
+	}
+	for _, parent := range parents {
+		args = append(args, parent)
+	}
+	answer, err := claimScript.Run(ctx, w.redis, w.keys(p.Run).all(), args...).Slice()
 	if err != nil {
-		return fmt.Errorf("claiming %s: %w", p.id(), err)
+		return nil, fmt.Errorf("claiming %s: %w", p.id(), err)
 	}
-	if answer == "ok" {
-		w.execute(ctx, p)
-		return nil
+	if what(answer) == "ok" {
+		return claimed(p.Run, answer[1:]), nil
 	}
-	w.log.Debug("not claimed", "task", p.id(), "because", answer)
-	if answer == "done" { // whoever did it may have died before it handed out what follows
-		return w.drain(context.WithoutCancel(ctx), p.Run)
+	w.log.Debug("not claimed", "task", p.id(), "because", what(answer))
+	if what(answer) == "done" { // whoever did it may have died before it handed out what follows
+		return nil, w.handOut(context.WithoutCancel(ctx), w.queue, p.Run, p.Priority)
 	}
-	return nil
+	return nil, nil
+}
+
+// claimed reads the outcomes that claimScript returned.
+func claimed(run string, answer []any) *state {
+	s := &state{run: run, stages: make(map[string]string, len(answer)/2)}
+	for i := 0; i+1 < len(answer); i += 2 {
+		name := text(answer, i)
+		if len(name) > 0 && name[0] == '\n' {
+			s.stages["made|"+name[1:]] = text(answer, i+1)
+			continue
+		}
+		s.stages["out|"+name] = text(answer, i+1)
+	}
+	return s
 }
 
 // result is what an attempt came to.
 type result struct {
 	*payload
-	stage  pipeline.Stage
-	out    *pipeline.Outcome
-	events []pipeline.Event
+	stage   pipeline.Stage
+	sources []source
+	out     *pipeline.Outcome
+	mu      sync.Mutex
+	events  []pipeline.Event
 }
 
-// execute runs a claimed attempt and records what came of it.
-func (w *Worker) execute(ctx context.Context, p *payload) {
+func (r *result) emit(e pipeline.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+}
+
+// taken returns the events so far: a stage that was given up may still emit some.
+func (r *result) taken() []pipeline.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.events)
+}
+
+// successor is an attempt that this worker goes on with; it is claimed.
+type successor struct {
+	*payload
+	stage pipeline.Stage
+	state *state
+}
+
+// execute runs a claimed attempt and records what came of it. It returns the attempt to go on with, if goOn allows one.
+func (w *Worker) execute(ctx context.Context, p *payload, stage pipeline.Stage, s *state, goOn bool) *successor {
 	log := w.log.With("run", p.Run, "stage", p.Stage, "attempt", p.Attempt)
-	r := result{payload: p, out: &pipeline.Outcome{}}
-	var mu sync.Mutex
-	x := pipeline.Executor{Store: w.store, Registry: w.registry, Worker: w.info.ID, Cores: w.options.Cores, Log: log, Emit: func(e pipeline.Event) {
-		mu.Lock()
-		defer mu.Unlock()
-		r.events = append(r.events, e)
-	}}
-	log.Info("stage started", "kind", p.Kind)
-	start := time.Now()
-	err := w.runStage(ctx, &x, &r)
+	r := &result{payload: p, stage: stage, out: &pipeline.Outcome{}}
 	// The outcome must be recorded though the attempt's context may be over.
 	record := context.WithoutCancel(ctx)
-	if err == nil {
+	work, stop, cancel := w.limit(ctx, r, log)
+	defer cancel()
+	log.Info("stage started", "kind", p.Kind)
+	start := time.Now()
+	err := w.runStage(work, r, s, log)
+	stop()
+	var next *successor
+	switch {
+	case err == nil:
 		log.Info("stage finished", "cache", r.out.Cache, "seconds", time.Since(start).Seconds())
-		w.persist(record, log, func() error { return w.finish(record, r) })
-		return
+		w.persist(record, log, func() (err error) { next, err = w.finish(record, r, s, goOn); return err })
+	case skipped(err) != nil:
+		reason := skipped(err).Reason
+		log.Info("stage skipped", "because", reason)
+		w.persist(record, log, func() (err error) { next, err = w.skip(record, r, s, reason, goOn); return err })
+	default:
+		log.Warn("stage failed", "error", err, "seconds", time.Since(start).Seconds())
+		w.persist(record, log, func() error { return w.fail(work, r, err) })
 	}
-	log.Warn("stage failed", "error", err, "seconds", time.Since(start).Seconds())
-	w.persist(record, log, func() error { return w.fail(ctx, r, err) })
+	if stage.Pool != "" || w.registry.Pool(stage) != "" {
+		w.leavePool(record, p, w.registry.Pool(stage))
+	}
+	return next
 }
 
-// runStage checks that the task says what the state says, and executes the stage.
-func (w *Worker) runStage(ctx context.Context, x *pipeline.Executor, r *result) error {
-	plan, err := w.plan(ctx, r.Plan)
+func skipped(err error) *pipeline.SkippedError {
+	e, _ := errors.AsType[*pipeline.SkippedError](err)
+	return e
+}
+
+// limit bounds the time of an attempt. One that does not stop though its time is over is given up: its failure is recorded while
+// it still runs, and what it does later finds the door closed.
+func (w *Worker) limit(ctx context.Context, r *result, log *slog.Logger) (work context.Context, stop func(), cancel func()) {
+	d := time.Duration(r.stage.Timeout)
+	if d <= 0 {
+		return ctx, func() {}, func() {}
+	}
+	work, cancel = context.WithTimeoutCause(ctx, d, errTimeout)
+	deaf := time.AfterFunc(d+w.deaf, func() {
+		log.Warn("a stage does not stop at the end of its time; it is given up")
+		given := &result{payload: r.payload, stage: r.stage, out: &pipeline.Outcome{}, events: r.taken()}
+		w.persist(context.WithoutCancel(ctx), log, func() error { return w.fail(work, given, errTimeout) })
+	})
+	return work, func() { deaf.Stop() }, cancel
+}
+
+// runStage executes the stage.
+func (w *Worker) runStage(ctx context.Context, r *result, s *state, log *slog.Logger) error {
+	plan, err := w.plan(ctx, r.Run, r.Plan)
 	if err != nil {
 		return err
 	}
-	stage, ok := plan.stage(r.Stage)
-	if !ok || stage.Kind != r.Kind {
+	if r.stage.Kind != r.Kind {
+		if r.stage, err = w.stage(ctx, r.payload); err != nil {
+			return err
+		}
 		return fmt.Errorf("%w: it has no stage %s of kind %s", errPlan, r.Stage, r.Kind)
 	}
-	r.stage = stage
-	want, err := insist(ctx, func() ([]input, error) { return w.resolve(ctx, r.Run, stage) })
-	if err != nil {
+	if r.sources, err = s.sources(r.stage); err != nil {
 		return err
 	}
-	given, err := r.inputs(ctx, w.store)
-	if errors.Is(err, artifact.ErrNotFound) || errors.Is(err, artifact.ErrCorrupt) {
-		return fmt.Errorf("%w: %w", errStale, err) // the manifest is written again with the next attempt
+	inputs := make([]pipeline.Input, len(r.sources))
+	for i, in := range r.sources {
+		inputs[i] = in.Input
 	}
-	if err != nil {
-		return err
+	x := pipeline.Executor{Store: w.store, Registry: w.registry, Worker: w.info.ID, Cores: w.options.Cores, Log: log, Emit: r.emit,
+		Run: r.Run, Attempt: r.Attempt, Middleware: w.config.Middleware, Flight: w.flights}
+	out, err := x.Execute(ctx, r.stage, plan.Seed, inputs)
+	if out != nil {
+		r.out = out
 	}
-	if !slices.Equal(given, want) {
-		return errStale
-	}
-	inputs := make([]pipeline.Input, len(want))
-	for i, in := range want {
-		inputs[i] = pipeline.Input{Role: in.Role, Ref: in.Ref}
-	}
-	r.out, err = x.Execute(ctx, stage, plan.Seed, inputs)
 	return err
-}
-
-// resolve returns the inputs of a stage as the state has them now.
-func (w *Worker) resolve(ctx context.Context, run string, stage pipeline.Stage) ([]input, error) {
-	s := &state{run: run, stages: map[string]string{}}
-	if err := w.loadNeeds(ctx, s, stage); err != nil {
-		return nil, err
-	}
-	return s.inputs(stage)
 }
 
 // persist tries to record an outcome until Redis takes it, or the attempt must count as lost anyway.
@@ -256,5 +362,17 @@ func (w *Worker) persist(ctx context.Context, log *slog.Logger, record func() er
 		}
 		log.Warn("recording the outcome of the stage", "error", err)
 		_ = pause(ctx, wait)
+	}
+}
+
+// leavePool makes room for another stage of the pool.
+func (w *Worker) leavePool(ctx context.Context, p *payload, pool string) {
+	k := w.queueKeys(w.queue)
+	n, err := freeScript.Run(ctx, w.redis, []string{k.name("waiting"), k.name("blocked"), k.pool(pool)}, p.id()).Int()
+	if err == nil && n > 0 {
+		err = w.handOut(ctx, w.queue, p.Run, p.Priority)
+	}
+	if err != nil {
+		w.log.Warn("leaving the pool; the reconciler will", "pool", pool, "task", strconv.Quote(p.id()), "error", err)
 	}
 }

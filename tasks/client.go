@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -30,13 +31,19 @@ func NewClient(c Config) (*Client, error) {
 // Request is a run to be.
 type Request struct {
 	RunID      string         // empty: made up
+	Key        string         // of the client's: submitting with the same key again is the same run, for as long as the state is kept
 	Plan       *pipeline.Plan // validated by the caller's registry
 	Name       string
 	Tags       map[string]string
 	Mode       string            // for the record: embedded or redis
 	Submission json.RawMessage   // kept with the run
-	Attempts   int               // how often a stage that fails may be tried; 0 means once. Bad input is never tried again
+	Attempts   int               // how often a stage that fails may be tried where the plan does not say; 0 means once. Bad input is never tried again
+	Priority   int               // -100 to 100: stages of runs of a higher one go first
+	Timeout    time.Duration     // after which the run fails and what runs is canceled; 0: none
 	Versions   map[string]string // kept with the run
+
+	parent  string             // the run that this one tries again
+	carried map[string]carried // by stage: what is taken over from it
 }
 
 // createArgs is the argument of createScript.
@@ -45,68 +52,61 @@ type createArgs struct {
 	Stages []stageArgs       `json:"stages"`
 }
 
-type stageArgs struct {
-	Name string `json:"name"`
-	Need int    `json:"need"`
-	Down string `json:"down"` // JSON list
-}
-
 // Submit stores the plan and the start of the record durably, creates the run and hands its first stages to the queue.
-// Submitting a run id again changes nothing. A plan without a shape that can end is an error of class usage.
+// Submitting a run id or a key again changes nothing. A plan without a shape that can end is an error of class usage, a
+// backlog that is full one of class unreachable.
 func (c *Client) Submit(ctx context.Context, r Request) (string, error) {
 	if err := checkShape(r.Plan); err != nil {
 		return "", &pipeline.Error{Class: pipeline.ClassUsage, Message: err.Error()}
 	}
-	if r.RunID == "" {
-		r.RunID = artifact.NewRunID(time.Now())
+	if r.Priority < minPriority || r.Priority > maxPriority || r.Timeout < 0 {
+		return "", &pipeline.Error{Class: pipeline.ClassUsage, Message: fmt.Sprintf("a priority is %d to %d, and a timeout not negative", minPriority, maxPriority)}
+	}
+	made := r.RunID == "" && r.Key == ""
+	if err := c.identify(ctx, &r); err != nil {
+		return "", err
 	}
 	text, err := r.Plan.Canonical()
 	if err != nil {
 		return "", err
 	}
 	ref := artifact.Ref{Digest: artifact.DigestOf(text), Size: int64(len(text))}
-	if _, err := c.parsePlan(ref, text); err != nil {
+	if _, err := c.cached(ref, func() (*pipeline.Plan, error) { return pipeline.ParsePlan(text) }); err != nil {
 		return "", err
 	}
-	if n, err := c.redis.Exists(ctx, c.keys(r.RunID).name("meta")).Result(); err != nil {
-		return "", unreachable(err, "")
-	} else if n == 0 {
-		if err := c.create(ctx, r, ref, text); err != nil {
-			return "", err
+	if !made {
+		n, err := c.redis.Exists(ctx, c.keys(r.RunID).name("meta")).Result()
+		if err != nil {
+			return "", unreachable(err, "")
+		}
+		if n > 0 {
+			return r.RunID, nil
 		}
 	}
-	if err := c.drain(ctx, r.RunID); err != nil {
+	if err := c.create(ctx, r, ref, text); err != nil {
+		return "", err
+	}
+	if err := c.handOut(ctx, c.queue, r.RunID, r.Priority); err != nil {
 		c.log.Warn("handing the first stages to the queue; a worker will", "run", r.RunID, "error", err) // the run exists
 	}
 	return r.RunID, nil
 }
 
-// create stores what a run needs and makes its state.
-func (c *Client) create(ctx context.Context, r Request, ref artifact.Ref, text []byte) error {
-	args, err := r.args(ref, c.store.ID(), c.queue)
-	if err != nil {
-		return err
+// identify gives the request its run id: the one that its key has already, or a new one.
+func (c *Client) identify(ctx context.Context, r *Request) error {
+	if r.RunID == "" {
+		r.RunID = artifact.NewRunID(time.Now())
 	}
-	var group errgroup.Group // two syncs at once cost one
-	group.Go(func() error {
-		if _, err := c.store.PutBytes(ctx, text, artifact.Durable()); err != nil {
-			return fmt.Errorf("storing the plan: %w", err)
-		}
+	if !artifact.ValidRunID(r.RunID) {
+		return &pipeline.Error{Class: pipeline.ClassUsage, Message: fmt.Sprintf("%.40q is no run id", r.RunID)}
+	}
+	if r.Key == "" {
 		return nil
-	})
-	group.Go(func() error { return c.start(ctx, r, ref) })
-	if err := group.Wait(); err != nil {
-		return err
 	}
-	now, err := c.redis.Time(ctx).Result()
-	if err == nil {
-		err = c.durably(ctx, c.key.activeRuns(), func(server redis.Cmdable) error {
-			return server.ZAdd(ctx, c.key.activeRuns(), redis.Z{Score: float64(now.UnixMilli()), Member: r.RunID}).Err()
-		})
-	}
-	if err == nil {
-		k := c.keys(r.RunID)
-		err = c.durably(ctx, k.name("meta"), func(server redis.Cmdable) error { return createScript.Run(ctx, server, k.all(), args).Err() })
+	name := c.key.submitted(artifact.DigestOf([]byte(r.Key)).Hex())
+	won, err := c.redis.SetNX(ctx, name, r.RunID, 2*c.keepState).Result()
+	if err == nil && !won {
+		r.RunID, err = c.redis.Get(ctx, name).Result()
 	}
 	if err != nil {
 		return unreachable(err, "")
@@ -114,7 +114,42 @@ func (c *Client) create(ctx context.Context, r Request, ref artifact.Ref, text [
 	return nil
 }
 
-func (r *Request) args(plan artifact.Ref, store, queue string) (string, error) {
+// create stores what a run needs and makes its state.
+func (c *Client) create(ctx context.Context, r Request, ref artifact.Ref, text []byte) error {
+	args, err := c.args(&r, ref, text)
+	if err != nil {
+		return err
+	}
+	if c.store != nil {
+		var group errgroup.Group // two syncs at once cost one
+		group.Go(func() error {
+			if _, err := c.store.PutBytes(ctx, text, artifact.Durable()); err != nil {
+				return fmt.Errorf("storing the plan: %w", err)
+			}
+			return nil
+		})
+		group.Go(func() error { return c.start(ctx, r, ref) })
+		if err := group.Wait(); err != nil {
+			return err
+		}
+	}
+	listed, err := enlistScript.Run(ctx, c.redis, []string{c.key.activeRuns()}, r.RunID, c.maxRuns).Int()
+	if err != nil {
+		return unreachable(err, "")
+	}
+	if listed == 0 {
+		return (&pipeline.Error{Class: pipeline.ClassUnreachable, Message: fmt.Sprintf("the queue is full: %d runs are not over yet", c.maxRuns)}).WithHint("wait, start more workers, or cancel runs")
+	}
+	k := c.keys(r.RunID)
+	err = c.durably(ctx, k.name("meta"), func(server redis.Cmdable) error { return createScript.Run(ctx, server, k.all(), args).Err() })
+	if err != nil {
+		return unreachable(err, "")
+	}
+	return nil
+}
+
+// args makes the argument of createScript.
+func (c *Client) args(r *Request, plan artifact.Ref, text []byte) (string, error) {
 	tags, err := json.Marshal(r.Tags)
 	if err != nil {
 		return "", err
@@ -123,35 +158,59 @@ func (r *Request) args(plan artifact.Ref, store, queue string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a := createArgs{Meta: map[string]string{"plan": plan.Digest.String(), "plan_bytes": strconv.FormatInt(plan.Size, 10), "store": store, "queue": queue, "attempts": strconv.Itoa(max(1, r.Attempts)), "name": r.Name, "mode": r.Mode,
-		"tags": string(tags), "versions": string(versions), "submission": string(r.Submission)}}
-	down := map[string][]string{}
-	for _, s := range r.Plan.Stages {
-		for _, up := range s.Upstream() {
-			down[up] = append(down[up], s.Name)
-		}
+	a := createArgs{Meta: map[string]string{"plan": plan.Digest.String(), "plan_bytes": strconv.FormatInt(plan.Size, 10), "store": c.storeID(), "queue": c.queue, "attempts": strconv.Itoa(max(1, r.Attempts)),
+		"name": r.Name, "mode": r.Mode, "tags": string(tags), "versions": string(versions), "submission": string(r.Submission), "keep": strconv.Itoa(max(1, int(c.keepState.Seconds())))}}
+	if c.store == nil {
+		a.Meta["plan_text"] = string(text)
 	}
-	for _, s := range r.Plan.Stages {
-		list := down[s.Name]
-		if list == nil {
-			list = []string{}
-		}
-		b, err := json.Marshal(list)
-		if err != nil {
-			return "", err
-		}
-		a.Stages = append(a.Stages, stageArgs{s.Name, len(s.Upstream()), string(b)})
+	if r.Priority != 0 {
+		a.Meta["priority"] = strconv.Itoa(r.Priority)
+	}
+	if r.Timeout > 0 {
+		a.Meta["timeout"] = strconv.FormatInt(max(1, r.Timeout.Milliseconds()), 10)
+	}
+	if r.parent != "" {
+		a.Meta["parent"] = r.parent
+	}
+	if a.Stages, err = c.stageArgs(r); err != nil {
+		return "", err
 	}
 	b, err := json.Marshal(a)
 	return string(b), err
 }
 
+// stageArgs describes the stages of the plan, and those that carried ones returned.
+func (c *Client) stageArgs(r *Request) ([]stageArgs, error) {
+	stages := r.Plan.Stages
+	if r.carried != nil {
+		stages = wholeOf(stages, r.carried, c.kinds())
+	}
+	down := map[string][]string{}
+	for _, s := range stages {
+		addDown(down, s)
+	}
+	list := newStageArgs(stages, c.registry)
+	def := map[string]string{}
+	for parent, k := range r.carried {
+		for _, child := range k.returned {
+			def[child.Name] = parent
+		}
+	}
+	for i := range list {
+		maps.Copy(list[i].Fields, r.carried[list[i].Name].fields)
+		if parent := def[list[i].Name]; parent != "" {
+			list[i].Fields["def"] = parent
+		}
+	}
+	return list, setDown(list, down)
+}
+
 // start stores the record as it is before the first stage.
 func (c *Client) start(ctx context.Context, r Request, plan artifact.Ref) error {
-	record := pipeline.RunRecord{Schema: pipeline.RunSchema, RunID: r.RunID, Name: r.Name, Tags: r.Tags, Status: pipeline.Running, Mode: r.Mode, StoreID: c.store.ID(),
-		CreatedAt: time.Now().UTC(), Plan: plan, Seed: r.Plan.Seed, Submission: r.Submission, Versions: r.Versions, Warnings: []artifact.Warning{}}
+	record := pipeline.RunRecord{Schema: pipeline.RunSchema, RunID: r.RunID, Name: r.Name, Tags: r.Tags, Status: pipeline.Running, Mode: r.Mode, StoreID: c.storeID(),
+		CreatedAt: time.Now().UTC(), Plan: plan, Seed: r.Plan.Seed, Submission: r.Submission, Versions: r.Versions, Warnings: []artifact.Warning{}, Parent: r.parent, Priority: r.Priority}
 	for _, s := range r.Plan.Stages {
-		record.Stages = append(record.Stages, pipeline.StageRecord{Name: s.Name, Kind: s.Kind, Status: pipeline.Pending, Needs: s.Upstream(), Outputs: []artifact.Output{}})
+		record.Stages = append(record.Stages, pipeline.NewStageRecord(s))
 	}
 	b, err := record.MarshalIndented()
 	if err != nil {
@@ -171,7 +230,7 @@ func forgotten(run string) error {
 
 // Record returns the record of a run as it stands: live from Redis, or the stored one when it is over.
 func (c *Client) Record(ctx context.Context, run string) (*pipeline.RunRecord, error) {
-	b, unread := c.store.Run(ctx, run, pipeline.RecordDocument)
+	b, unread := c.stored(ctx, run)
 	if unread == nil {
 		return pipeline.ParseRecord(b)
 	}
@@ -188,42 +247,19 @@ func (c *Client) Record(ctx context.Context, run string) (*pipeline.RunRecord, e
 	if len(s.meta) == 0 {
 		return nil, forgotten(run)
 	}
-	p, err := c.outline(ctx, run, s.planRef())
+	p, err := c.wholePlan(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	return s.record(p)
 }
 
-// Cancel stops a run: what does not run yet is canceled, what runs is told to stop within milliseconds. A run that is over
-// stays as it is.
-func (c *Client) Cancel(ctx context.Context, run, reason string) error {
-	n, err := c.redis.Exists(ctx, c.keys(run).name("meta")).Result()
-	if err != nil {
-		return unreachable(err, "")
+// stored returns the record of a run in the store, if there are both.
+func (c *core) stored(ctx context.Context, run string) ([]byte, error) {
+	if c.store == nil {
+		return nil, artifact.ErrNotFound
 	}
-	if n == 0 {
-		return forgotten(run)
-	}
-	list, err := c.workers(ctx)
-	if err != nil {
-		return unreachable(err, "")
-	}
-	ids := make([]string, len(list))
-	for i, w := range list {
-		ids[i] = w.ID
-	}
-	alive, err := json.Marshal(ids)
-	if err != nil {
-		return err
-	}
-	if err := cancelScript.Run(ctx, c.redis, c.keys(run).all(), clip(reason), string(alive)).Err(); err != nil {
-		return unreachable(err, "")
-	}
-	if err := c.redis.Publish(ctx, c.key.cancelChannel(), run).Err(); err != nil {
-		c.log.Warn("telling workers of the cancel; their next heartbeat will", "run", run, "error", err)
-	}
-	return c.settleRun(ctx, run) // does nothing while a stage still runs
+	return c.store.Run(ctx, run, pipeline.RecordDocument)
 }
 
 // Workers returns the workers that are alive.

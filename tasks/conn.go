@@ -28,6 +28,7 @@ type Conn struct {
 	another  func() redis.UniversalClient // makes a client like redis
 	close    func() error
 	copies   copies
+	bell     doorbell
 }
 
 // quiet drops what go-redis would write to standard error: every failure is returned as an error too.

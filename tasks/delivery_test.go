@@ -96,22 +96,19 @@ func TestDangerousStageRunsAlone(t *testing.T) {
 	}
 	pipe := b.conn.redis.Pipeline()
 	pipe.HSet(ctx, b.client.keys(m.run).name("meta"), "plan", ref.Digest.String(), "plan_bytes", ref.Size)
-	pipe.HSet(ctx, b.client.keys(m.run).name("stages"), "crash|x", maxCrashes-1)
+	pipe.HSet(ctx, b.client.keys(m.run).name("stages"), "crash|x", maxShared)
 	if _, err := pipe.Exec(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.client.drain(ctx, m.run); err != nil {
+	if err := b.client.handOut(ctx, b.client.queue, m.run, 0); err != nil {
 		t.Fatal(err)
 	}
 	id := taskID(m.run, "x", 1)
 	until(t, func() bool { return has([]WorkerInfo{w.snapshot()}, id) })
 	m.want("x=READY/1")
 	far := &round{looks: 1, now: time.Now().Add(time.Hour), alive: []WorkerInfo{w.snapshot()}, judge: true}
-	s, err := b.client.load(ctx, m.run)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.checkTask(ctx, s, entry{"x", 1}, far); err != nil {
+	i := m.inspect()
+	if err := w.checkTask(ctx, i, i.live()[0], far); err != nil {
 		t.Fatal(err)
 	}
 	m.want("x=READY/1")
@@ -171,27 +168,27 @@ func TestTaskDeliveredTwice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		task := asynq.NewTask(taskType, info.Payload)
-		if err := second.process(ctx, task); err != nil { // taken
+		task := asynq.NewTask(TaskType, info.Payload)
+		if err := second.ProcessTask(ctx, task); err != nil { // taken
 			t.Error(err)
 		}
-		if err := first.process(ctx, task); !errors.Is(err, errNotMine) { // at work on it
+		if err := first.ProcessTask(ctx, task); !errors.Is(err, errNotMine) { // at work on it
 			t.Errorf("error %v", err)
 		}
 		if err := os.WriteFile(dir+"/open", nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		r, events := b.wait(id)
-		if err := second.process(ctx, task); err != nil { // done
+		if err := second.ProcessTask(ctx, task); err != nil { // done
 			t.Error(err)
 		}
 		if r.Stages[0].Attempts != 1 || count(events, pipeline.StepStart) != 1 {
 			t.Errorf("attempts %d, events %+v", r.Stages[0].Attempts, events)
 		}
-		if err := second.process(ctx, asynq.NewTask(taskType, []byte("{"))); !errors.Is(err, asynq.SkipRetry) {
+		if err := second.ProcessTask(ctx, asynq.NewTask(TaskType, []byte("{"))); !errors.Is(err, asynq.SkipRetry) {
 			t.Errorf("a task that cannot be read: %v", err)
 		}
-		if err := second.process(ctx, asynq.NewTask(taskType, []byte(`{"schema":"hashline.task/9"}`))); !errors.Is(err, errNotMine) {
+		if err := second.ProcessTask(ctx, asynq.NewTask(TaskType, []byte(`{"schema":"hashline.task/9"}`))); !errors.Is(err, errNotMine) {
 			t.Errorf("a task of a later version: %v", err)
 		}
 	})
@@ -214,17 +211,14 @@ func TestTaskTakenButNeverClaimed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := b.client.load(ctx, id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := &machine{t, b, id}
+	i := m.inspect()
 	check := func() {
 		t.Helper()
-		if err := w.checkTask(ctx, s, entry{"a", 1}, &round{looks: 1, now: time.Now().Add(time.Hour), judge: true}); err != nil {
+		if err := w.checkTask(ctx, i, i.live()[0], &round{looks: 1, now: time.Now().Add(time.Hour), judge: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	m := &machine{t, b, id}
 	check()
 	check()
 	m.want("a=READY/1") // whoever took it may be about to claim

@@ -2,14 +2,13 @@ package tasks
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/pipeline"
@@ -240,50 +239,12 @@ func TestDrainGivesUpOnAPlanThatIsGone(t *testing.T) {
 	if err := b.client.start(ctx, Request{RunID: m.run, Plan: diamond()}, artifact.Ref{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.client.drain(ctx, m.run); err != nil {
+	if err := b.client.handOut(ctx, b.client.queue, m.run, 0); err != nil {
 		t.Fatal(err)
 	}
 	r, _ := b.wait(m.run)
 	if r.Status != pipeline.Failed || r.Error == nil || !strings.Contains(r.Error.Message, "plan") {
 		t.Errorf("status %s, error %+v", r.Status, r.Error)
-	}
-}
-
-// A manifest can be written again, so its loss costs an attempt and no run.
-func TestDamagedManifestIsWrittenAgain(t *testing.T) {
-	b := newBench(t, "")
-	p := plan()
-	var names []string
-	for i := range inlineInputs + 1 {
-		names = append(names, "s"+strconv.Itoa(i))
-		p.Stages = append(p.Stages, stage(names[i], "text", textParams{names[i]}))
-	}
-	all := stage("all", "text", textParams{"all"}, names...)
-	p.Stages = append(p.Stages, all)
-	b.worker(WorkerOptions{Concurrency: 1})
-	r, _ := b.wait(b.submit(p))
-	var list []input
-	for _, n := range names {
-		s, _ := r.Stage(n)
-		list = append(list, input{"in", s.Outputs[0].Ref})
-	}
-	text, err := json.Marshal(list)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The gate keeps the one worker busy when the manifest is written.
-	dir := t.TempDir()
-	p.Stages[len(names)] = stage("gate", "gate", gateParams{Started: dir + "/started", Open: dir + "/open"})
-	p.Stages = append(p.Stages, all)
-	id := b.submit(p)
-	waitForPrefix(t, dir+"/started", 1)
-	damage(t, b.store, artifact.DigestOf(text))
-	if err := os.WriteFile(dir+"/open", nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r, _ = b.wait(id)
-	if s, _ := r.Stage("all"); r.Status != pipeline.Succeeded || s.Attempts != 2 {
-		t.Errorf("status %s, attempts %d, error %+v", r.Status, s.Attempts, r.Error)
 	}
 }
 
@@ -299,11 +260,13 @@ func TestVerdict(t *testing.T) {
 		"the store":             {fmt.Errorf("y: %w", artifact.ErrUnreachable), nil, pipeline.ClassUnreachable, pipeline.Failed, maxRetries},
 		"canceled":              {context.Canceled, errRunCanceled, pipeline.ClassCanceled, pipeline.Canceled, 1},
 		"canceled, says itself": {context.Canceled, nil, pipeline.ClassStageFailed, pipeline.Failed, 0},
-		"stale for ever":        {errStale, nil, pipeline.ClassInternal, pipeline.Failed, 1},
+		"inputs not known":      {errInputs, nil, pipeline.ClassInternal, pipeline.Failed, 1},
+		"not worth another try": {pipeline.Permanent(errors.New("x")), nil, pipeline.ClassStageFailed, pipeline.Failed, 1},
+		"too slow":              {context.DeadlineExceeded, errTimeout, pipeline.ClassStageFailed, pipeline.Failed, 0},
 		"no plan":               {fmt.Errorf("%w: gone", errPlan), nil, pipeline.ClassInternal, pipeline.Failed, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, status, limit := verdict(c.failure, c.cause)
+			e, status, limit := verdict(c.failure, c.cause, time.Second)
 			if e.Class != c.class || status != c.status || limit != c.limit {
 				t.Errorf("got %s, %s, %d; want %s, %s, %d", e.Class, status, limit, c.class, c.status, c.limit)
 			}

@@ -58,7 +58,7 @@ func join(c *pipeline.Call, text string) error {
 
 func toyKinds() []pipeline.Kind {
 	in := []pipeline.InputSpec{{Role: "in", Many: true, Optional: true}}
-	return []pipeline.Kind{
+	return []pipeline.Kind{fanKind(), skipKind(), scoreKind(),
 		{Name: "text", Inputs: in, Outputs: outText, Params: func() any { return &textParams{} }, Run: func(_ context.Context, c *pipeline.Call) error {
 			return join(c, c.Params.(*textParams).Text)
 		}},
@@ -333,4 +333,9 @@ func count(events []pipeline.Event, kind string) int {
 		}
 	}
 	return n
+}
+
+// machineEvent adds an event to a run's stream.
+func machineEvent(ctx context.Context, pipe redis.Pipeliner, c *Client, run string) {
+	pipe.XAdd(ctx, &redis.XAddArgs{Stream: c.keys(run).name("events"), Values: []any{"time", "1", "type", pipeline.EngineEvent, "message", "x"}})
 }

@@ -15,9 +15,9 @@ import (
 
 // Heartbeats. Nobody is judged lost before one time to live after the judge's own connection to Redis.
 const (
-	heartbeatEvery = 1500 * time.Millisecond
-	heartbeatTTL   = 6 * time.Second
-	reconcileEvery = 2 * time.Second
+	heartbeatEvery = 1250 * time.Millisecond
+	heartbeatTTL   = 5 * time.Second
+	reconcileEvery = time.Second
 )
 
 // WorkerInfo is what a worker's heartbeat says.
@@ -101,8 +101,19 @@ func (w *Worker) heartbeat(ctx context.Context) {
 		}
 		return
 	}
-	for run := range w.runs() {
-		if canceled, err := w.redis.HExists(ctx, w.keys(run).name("meta"), "cancel").Result(); err == nil && canceled {
+	w.flights.renew(ctx)
+	runs := w.runs()
+	if len(runs) == 0 {
+		return
+	}
+	pipe := w.redis.Pipeline()
+	canceled := map[string]*redis.BoolCmd{}
+	for run := range runs {
+		canceled[run] = pipe.HExists(ctx, w.keys(run).name("meta"), "cancel")
+	}
+	_, _ = pipe.Exec(ctx)
+	for run, yes := range canceled {
+		if yes.Val() {
 			w.cancelRun(run)
 		}
 	}
@@ -164,9 +175,10 @@ func (w *Worker) mayJudge() bool {
 	return !w.since.IsZero() && time.Since(w.since) >= heartbeatTTL
 }
 
-// listen ends the attempts of canceled runs.
+// listen ends the attempts of canceled runs, and looks for tasks when others have some.
 func (w *Worker) listen(ctx context.Context) {
-	sub := w.redis.Subscribe(ctx, w.key.cancelChannel())
+	wake := w.queueKeys(w.queue).wakeChannel()
+	sub := w.redis.Subscribe(ctx, w.key.cancelChannel(), wake)
 	defer sub.Close()
 	messages := sub.Channel()
 	for {
@@ -177,16 +189,21 @@ func (w *Worker) listen(ctx context.Context) {
 			if !ok {
 				return
 			}
+			if m.Channel == wake {
+				w.conn.bell.ring(w.queue)
+				continue
+			}
 			w.cancelRun(m.Payload)
 		}
 	}
 }
 
+// cancelRun stops the attempts of a run, but for those that are to run whatever becomes of it.
 func (w *Worker) cancelRun(run string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, a := range w.attempts {
-		if a.run == run {
+		if a.run == run && !a.always {
 			a.cancel(errRunCanceled)
 		}
 	}

@@ -22,19 +22,36 @@ func (k keyspace) worker(id string) string { return string(k) + ":worker:" + id 
 // reconcileLock is a key for each store: only a worker of its store can mend a run.
 func (k keyspace) reconcileLock(store string) string { return string(k) + ":reconciling:" + store }
 
+// ended is a sorted set of runs of a store that the webhook is to be told of, by the time of their end.
+func (k keyspace) ended(store string) string { return string(k) + ":ended:" + store }
+
+// submitted is the run of a client's key.
+func (k keyspace) submitted(key string) string { return string(k) + ":submitted:" + key }
+
 func (k keyspace) cancelChannel() string { return string(k) + ":cancel" }
 
-// The state of a run is five keys with the run's id as hash tag, so that one script may touch them all, on a cluster too.
+// The state of a run is a family of keys with the run's id as hash tag, so that one script may touch them all, on a
+// cluster too.
 //
-//	PREFIX:{RUN}:meta    hash: what the run is, counters, status, cancel
+//	PREFIX:{RUN}:meta    hash: what the run is, counters, status, cancel, paused, signal|NAME
 //	PREFIX:{RUN}:stages  hash: FIELD|STAGE for the fields below
 //	PREFIX:{RUN}:down    hash: STAGE -> JSON list of the stages that need it
-//	PREFIX:{RUN}:outbox  sorted set: STAGE newline ATTEMPT, by the stage's place in the plan
+//	PREFIX:{RUN}:outbox  sorted set: STAGE newline ATTEMPT, by the stage's place in the plan: ready, without a task yet
+//	PREFIX:{RUN}:pooled  the same for the stages of a pool
+//	PREFIX:{RUN}:live    set: the stages that have a task or run
+//	PREFIX:{RUN}:timers  sorted set: the stages that wait, by the millisecond at which that may end
 //	PREFIX:{RUN}:events  stream
 //
-// Fields of a stage: status (PENDING, READY, RUNNING, SUCCEEDED, FAILED, SKIPPED, CANCELED), attempt, owner, order, need
-// (edges not yet counted), edge|FROM newline TO (1 when counted), ready, started and finished (microseconds), out (JSON),
-// err (JSON), skip, crash, failures and reset (how often it killed a worker, failed, was run again for a damaged output).
+// Fields of a stage that change: status (PENDING, WAITING, READY, RUNNING, SUCCEEDED, FAILED, SKIPPED, CANCELED), attempt,
+// owner, need (edges not yet counted), edge|FROM newline TO (1 when counted), ready, started and finished (microseconds),
+// due (millisecond before which a waiting stage does not start), out (JSON), err (JSON), skip, failures and reset (how often
+// it failed, and was run again for a damaged output), crash (how often its worker died), alone (the attempt that runs
+// alone), lonely (how often its worker died while it ran alone), made (JSON list of the stages that it returned).
+//
+// Fields that the plan gives, where they are not the default: order, always, policy|FROM newline TO (fail or continue),
+// pool, memory (bytes), delay (milliseconds), signal, attempts, backoff, factor and limit (of retries; milliseconds), def (the stage
+// that returned this one).
+//
 // Moments are Redis' own, so that clocks of workers need not agree.
 type keys struct {
 	keyspace
@@ -45,6 +62,13 @@ func (c *core) keys(run string) keys { return keys{c.key, run} }
 
 func (k keys) name(part string) string { return string(k.keyspace) + ":{" + k.run + "}:" + part }
 
+var partsOfRun = [...]string{"meta", "stages", "down", "outbox", "events", "live", "timers", "pooled"}
+
+// all returns the keys of a run as scripts expect them.
 func (k keys) all() []string {
-	return []string{k.name("meta"), k.name("stages"), k.name("down"), k.name("outbox"), k.name("events")}
+	all := make([]string, len(partsOfRun))
+	for i, part := range partsOfRun {
+		all[i] = k.name(part)
+	}
+	return all
 }

@@ -96,7 +96,7 @@ func TestDamagedRecord(t *testing.T) {
 	}
 }
 
-// cut is a connection that fails in the first ZRANGE, when it is told to.
+// cut is a connection that fails in the first script, when it is told to.
 type cut struct {
 	reached, fail chan struct{}
 	once          sync.Once
@@ -110,7 +110,7 @@ func (c *cut) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 
 func (c *cut) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) (err error) {
-		if cmd.Name() == "zrange" {
+		if cmd.Name() == "evalsha" {
 			c.once.Do(func() {
 				close(c.reached)
 				<-c.fail
@@ -136,9 +136,9 @@ func TestDrainLooksAgainAfterAFailure(t *testing.T) {
 	c := &cut{reached: make(chan struct{}), fail: make(chan struct{})}
 	b.conn.redis.AddHook(c)
 	first := make(chan error, 1)
-	go func() { first <- b.client.drain(ctx, id) }()
+	go func() { first <- b.client.handOut(ctx, b.client.queue, id, 0) }()
 	<-c.reached
-	if err := b.client.drain(ctx, id); err != nil {
+	if err := b.client.handOut(ctx, b.client.queue, id, 0); err != nil {
 		t.Error(err)
 	}
 	close(c.fail)

@@ -2,7 +2,6 @@ package tasks
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,35 +11,26 @@ import (
 	"github.com/hashline/hashline/pipeline"
 )
 
-// taskType is the type of every task; asynq matches prefixes, so there is only one.
-const taskType = "hashline:stage"
+// TaskType is the type of every task; asynq matches prefixes, so there is only one.
+const TaskType = "hashline:stage"
 
-const payloadSchema = "hashline.task/1"
+const payloadSchema = "hashline.task/2"
 
-// Limits of a payload.
-const (
-	maxPayload     = 2 << 10
-	inlineInputs   = 8 // above, the payload names one manifest artifact
-	maxManifestLen = 16 << 20
-)
+const maxPayload = 2 << 10
 
-// payload is one attempt of a stage: references only.
+// payload is one attempt of a stage: references only. What the stage's inputs are is asked from the state when the attempt is
+// claimed, in the same step, so that no task can say otherwise.
 type payload struct {
-	Schema   string        `json:"schema"`
-	Run      string        `json:"run"`
-	Stage    string        `json:"stage"`
-	Kind     string        `json:"kind"`
-	Attempt  int           `json:"attempt"`
-	Store    string        `json:"store"`
-	Plan     artifact.Ref  `json:"plan"`
-	Inputs   []input       `json:"inputs,omitempty"`
-	Manifest *artifact.Ref `json:"manifest,omitempty"`
-}
-
-// input is one artifact with its role.
-type input struct {
-	Role string `json:"role"`
-	artifact.Ref
+	Schema   string       `json:"schema"`
+	Run      string       `json:"run"`
+	Stage    string       `json:"stage"`
+	Kind     string       `json:"kind"`
+	Attempt  int          `json:"attempt"`
+	Store    string       `json:"store"`
+	Plan     artifact.Ref `json:"plan"`
+	Def      string       `json:"def,omitempty"`   // the stage that returned this one
+	Alone    bool         `json:"alone,omitempty"` // it killed workers before
+	Priority int          `json:"priority,omitempty"`
 }
 
 func (p *payload) id() string { return taskID(p.Run, p.Stage, p.Attempt) }
@@ -58,29 +48,26 @@ func parsePayload(b []byte) (*payload, error) {
 		return nil, fmt.Errorf("payload of %d bytes, more than %d", len(b), maxPayload)
 	}
 	var p payload
-	var head struct{ Schema string }
-	if err := json.Unmarshal(b, &head); err != nil {
-		return nil, fmt.Errorf("payload: %w", err)
-	}
-	if head.Schema != payloadSchema {
-		return nil, fmt.Errorf("payload: schema %.40q, want %s: %w", head.Schema, payloadSchema, errSchema)
-	}
 	if err := strictly(b, &p); err != nil {
+		var head struct{ Schema string }
+		if json.Unmarshal(b, &head) == nil && head.Schema != payloadSchema {
+			err = errSchema
+		}
 		return nil, fmt.Errorf("payload: %w", err)
 	}
 	switch {
+	case p.Schema != payloadSchema:
+		return nil, fmt.Errorf("payload: schema %.40q, want %s: %w", p.Schema, payloadSchema, errSchema)
 	case !artifact.ValidRunID(p.Run):
 		return nil, errors.New("payload: not a run id")
 	case !pipeline.ValidStageName(p.Stage):
 		return nil, errors.New("payload: not a stage name")
+	case p.Def != "" && !pipeline.ValidStageName(p.Def):
+		return nil, errors.New("payload: not the name of a stage that returned it")
 	case p.Attempt < 1:
 		return nil, errors.New("payload: not an attempt")
 	case p.Plan.IsZero():
 		return nil, errors.New("payload: no plan")
-	case p.Manifest != nil && p.Manifest.IsZero():
-		return nil, errors.New("payload: an empty manifest")
-	case p.Manifest != nil && len(p.Inputs) > 0:
-		return nil, errors.New("payload: inputs beside a manifest")
 	}
 	return &p, nil
 }
@@ -100,45 +87,11 @@ func strictly(b []byte, v any) error {
 // errPayload wraps what keeps an attempt from ever becoming a task.
 var errPayload = errors.New("no task can be made of the stage")
 
-// encode writes the payload; many or long inputs go into a manifest artifact.
-func (p *payload) encode(ctx context.Context, store *artifact.Store) ([]byte, error) {
-	if len(p.Inputs) <= inlineInputs {
-		b, err := json.Marshal(p)
-		if err != nil || len(b) <= maxPayload {
-			return b, err
-		}
-	}
-	list, err := json.Marshal(p.Inputs)
-	if err != nil {
-		return nil, err
-	}
-	ref, err := store.PutBytes(ctx, list)
-	if err != nil {
-		return nil, err
-	}
-	p.Inputs, p.Manifest = nil, &ref
+// encode writes the payload.
+func (p *payload) encode() ([]byte, error) {
 	b, err := json.Marshal(p)
 	if err == nil && len(b) > maxPayload {
 		err = fmt.Errorf("%w: payload of %d bytes, more than %d", errPayload, len(b), maxPayload)
 	}
 	return b, err
-}
-
-// inputs returns the inputs that the payload names.
-func (p *payload) inputs(ctx context.Context, store *artifact.Store) ([]input, error) {
-	if p.Manifest == nil {
-		return p.Inputs, nil
-	}
-	if p.Manifest.Size > maxManifestLen {
-		return nil, errors.New("payload: its manifest is too long")
-	}
-	b, err := store.ReadAll(ctx, *p.Manifest)
-	if err != nil {
-		return nil, fmt.Errorf("input manifest: %w", err)
-	}
-	var list []input
-	if err := strictly(b, &list); err != nil {
-		return nil, fmt.Errorf("input manifest: %w", err)
-	}
-	return list, nil
 }

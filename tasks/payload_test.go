@@ -25,7 +25,7 @@ func TestParsePayload(t *testing.T) {
 	}
 	for name, b := range map[string][]byte{
 		"no JSON":       []byte("{"),
-		"unknown field": []byte(`{"schema":"hashline.task/1","x":1}`),
+		"unknown field": []byte(`{"schema":"hashline.task/2","x":1}`),
 		"trailing text": append(edit(func(*payload) {}), " 1"...),
 		"schema":        edit(func(p *payload) { p.Schema = "hashline.task/9" }),
 		"run":           edit(func(p *payload) { p.Run = "../../etc" }),
@@ -33,7 +33,7 @@ func TestParsePayload(t *testing.T) {
 		"attempt":       edit(func(p *payload) { p.Attempt = 0 }),
 		"plan":          edit(func(p *payload) { p.Plan = artifact.Ref{} }),
 		"too long":      edit(func(p *payload) { p.Store = strings.Repeat("x", maxPayload) }),
-		"both":          edit(func(p *payload) { p.Inputs, p.Manifest = []input{{Role: "in"}}, &p.Plan }),
+		"def":           edit(func(p *payload) { p.Def = "../x" }),
 	} {
 		if _, err := parsePayload(b); err == nil {
 			t.Errorf("%s: no error", name)
@@ -42,7 +42,7 @@ func TestParsePayload(t *testing.T) {
 }
 
 func FuzzParsePayload(f *testing.F) {
-	f.Add([]byte(`{"schema":"hashline.task/1","run":"20260101-000000-abcdef","stage":"a","attempt":1}`))
+	f.Add([]byte(`{"schema":"hashline.task/2","run":"20260101-000000-abcdef","stage":"a","attempt":1}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if p, err := parsePayload(b); err == nil && (!artifact.ValidRunID(p.Run) || !pipeline.ValidStageName(p.Stage)) {
 			t.Errorf("accepted %q", b)

@@ -22,13 +22,17 @@ const unclaimedAfter = 4 * time.Second
 type round struct {
 	now   time.Time // Redis' clock, which all moments in the state are of
 	alive []WorkerInfo
-	judge bool // whether a missing heartbeat means a death
-	looks int  // tasks that may still be asked for
+	judge bool                      // whether a missing heartbeat means a death
+	looks int                       // tasks that may still be asked for
+	ready map[string]map[string]int // by queue: runs with ready stages, and their priorities
 }
 
-// maxLooks bounds what a round asks asynq for. Where thousands of stages wait for their turn, a round looks at some of
+// maxLooks bounds what a round asks asynq for. Where thousands of stages have tasks, a round looks at some of
 // them, by chance.
 const maxLooks = 200
+
+// inspectAtOnce is how many runs are asked for at a time.
+const inspectAtOnce = 100
 
 // youngerThan reports whether a moment of the state is less than d ago. One in the future is not: the clock of Redis was
 // set back, and nothing may wait until it has caught up.
@@ -37,16 +41,18 @@ func (r *round) youngerThan(moment string, d time.Duration) bool {
 	return age >= 0 && age < d
 }
 
-// reconcile looks at every run that is not recorded yet and mends what a crash left behind: outboxes that were not
-// drained, attempts whose worker is gone, tasks that vanished, runs that closed without a record. One worker of a store
-// at a time does it.
+// reconcile looks at every run that is not recorded yet and mends what a crash left behind: ready stages that do not compete for
+// the queue, attempts whose worker is gone, tasks that vanished, stages that waited long enough, runs whose time is over or that
+// closed without a record. One worker of a store at a time does it.
 func (w *Worker) reconcile(ctx context.Context) {
-	won, err := w.redis.SetNX(ctx, w.key.reconcileLock(w.store.ID()), w.info.ID, reconcileEvery-100*time.Millisecond).Result()
+	won, err := w.redis.SetNX(ctx, w.key.reconcileLock(w.storeID()), w.info.ID, reconcileEvery-100*time.Millisecond).Result()
 	if err != nil || !won {
 		return
 	}
-	if err := w.reconcileRuns(ctx); err != nil && ctx.Err() == nil {
-		w.log.Warn("reconciling", "error", err)
+	for _, do := range []func(context.Context) error{w.reconcileRuns, w.reconcilePools, w.notify} {
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			w.log.Warn("reconciling", "error", err)
+		}
 	}
 }
 
@@ -59,91 +65,182 @@ func (w *Worker) reconcileRuns(ctx context.Context) error {
 	if r.alive, err = w.workers(ctx); err != nil {
 		return err
 	}
-	if r.now, err = w.redis.Time(ctx).Result(); err != nil {
-		return err
-	}
 	var errs []error
-	for _, z := range runs {
-		run, _ := z.Member.(string)
-		if err := w.reconcileRun(ctx, run, time.UnixMilli(int64(z.Score)), r); err != nil {
-			errs = append(errs, fmt.Errorf("run %s: %w", run, err))
+	for some := range slices.Chunk(runs, inspectAtOnce) {
+		if r.now, err = w.redis.Time(ctx).Result(); err != nil {
+			return err
 		}
+		errs = append(errs, w.reconcileSome(ctx, some, r))
 	}
 	return errors.Join(append(errs, w.forgetDead(ctx, r.alive))...)
 }
 
-func (w *Worker) reconcileRun(ctx context.Context, run string, created time.Time, r *round) error {
-	s, err := w.load(ctx, run)
-	if err != nil {
-		return err
+func (w *Worker) reconcileSome(ctx context.Context, runs []redis.Z, r *round) error {
+	r.ready = map[string]map[string]int{}
+	answers := make([]*redis.Cmd, len(runs))
+	pipe := w.redis.Pipeline()
+	for i, z := range runs {
+		run, _ := z.Member.(string)
+		answers[i] = inspectScript.EvalSha(ctx, pipe, w.keys(run).all())
 	}
-	if len(s.meta) == 0 { // its submitter died before it was created, or it expired
-		if r.now.Sub(created) > orphanMaxLife {
-			return w.redis.ZRem(ctx, w.key.activeRuns(), run).Err()
+	if _, err := pipe.Exec(ctx); redis.HasErrorPrefix(err, "NOSCRIPT") { // a server that does not have it yet
+		for i, z := range runs {
+			run, _ := z.Member.(string)
+			answers[i] = inspectScript.Run(ctx, w.redis, w.keys(run).all())
 		}
-		return nil
 	}
-	if s.meta["store"] != w.store.ID() {
-		return nil
-	}
-	if s.meta["status"] != pipeline.Running {
-		return w.settleRun(ctx, run)
-	}
-	errs := []error{w.drain(ctx, run)}
-	for field, status := range s.stages {
-		if stage, ok := strings.CutPrefix(field, "status|"); ok {
-			errs = append(errs, w.reconcileStage(ctx, s, stage, status, r))
+	var errs []error
+	for i, z := range runs {
+		run, _ := z.Member.(string)
+		answer, err := answers[i].Slice()
+		if err == nil {
+			err = w.reconcileRun(ctx, &inspected{run, answer}, time.UnixMilli(int64(z.Score)), r)
 		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("run %s: %w", run, err))
+		}
+	}
+	for queue, runs := range r.ready {
+		errs = append(errs, w.handOutAll(ctx, queue, runs))
 	}
 	return errors.Join(errs...)
 }
 
-func (w *Worker) reconcileStage(ctx context.Context, s *state, stage, status string, r *round) error {
-	if status != pipeline.Running && status != statusReady {
+// inspected is a run as inspectScript describes it.
+type inspected struct {
+	run    string
+	answer []any
+}
+
+func (i *inspected) store() string     { return text(i.answer, 0) }
+func (i *inspected) status() string    { return text(i.answer, 1) }
+func (i *inspected) queue() string     { return text(i.answer, 2) }
+func (i *inspected) ready() int64      { return number(i.answer, 5) }
+func (i *inspected) timer() int64      { return number(i.answer, 6) }
+func (i *inspected) events() int64     { return number(i.answer, 8) }
+func (i *inspected) canceled() bool    { return number(i.answer, 9) == 1 }
+func (i *inspected) priority() int     { n, _ := strconv.Atoi(text(i.answer, 3)); return n }
+func (i *inspected) live() []liveStage { return liveStages(i.answer[10:]) }
+
+// deadline returns the milliseconds that the run has left; ok is false when that does not matter.
+func (i *inspected) deadline() (left int64, ok bool) {
+	left, err := strconv.ParseInt(text(i.answer, 7), 10, 64)
+	return left, err == nil
+}
+
+// liveStage is a stage that has a task or runs.
+type liveStage struct {
+	entry
+	status, owner, ready, started string
+}
+
+func liveStages(answer []any) []liveStage {
+	var list []liveStage
+	for i := 0; i+5 < len(answer); i += 6 {
+		attempt, err := strconv.Atoi(text(answer, i+2))
+		if err != nil {
+			continue // nothing that this package wrote
+		}
+		list = append(list, liveStage{entry{text(answer, i), attempt}, text(answer, i+1), text(answer, i+3), text(answer, i+4), text(answer, i+5)})
+	}
+	return list
+}
+
+func (w *Worker) reconcileRun(ctx context.Context, i *inspected, created time.Time, r *round) error {
+	if len(i.answer) < 10 { // its submitter died before it was created, or it expired
+		if r.now.Sub(created) > orphanMaxLife {
+			return w.redis.ZRem(ctx, w.key.activeRuns(), i.run).Err()
+		}
 		return nil
 	}
-	attempt, err := strconv.Atoi(s.get("attempt", stage))
-	if err != nil {
-		return fmt.Errorf("stage %s: %w", stage, err)
+	if i.store() != w.storeID() {
+		return nil
 	}
-	if status == statusReady {
-		return w.checkTask(ctx, s, entry{stage, attempt}, r)
+	if i.status() != pipeline.Running {
+		return w.settleRun(ctx, i.run)
 	}
-	return w.checkOwner(ctx, s, entry{stage, attempt}, r)
+	var errs []error
+	if left, ok := i.deadline(); ok {
+		errs = append(errs, w.checkDeadline(ctx, i, left, r))
+	}
+	if i.timer() == 0 {
+		errs = append(errs, w.wakeRun(ctx, i.queue(), i.run, i.priority(), ""))
+	}
+	w.timer(i.run, i.priority(), i.timer())
+	if i.ready() > 0 {
+		if r.ready[i.queue()] == nil {
+			r.ready[i.queue()] = map[string]int{}
+		}
+		r.ready[i.queue()][i.run] = i.priority()
+	}
+	if i.events() > longEvents && w.store != nil {
+		errs = append(errs, w.archive(ctx, i.run, i.events()))
+	}
+	for _, s := range i.live() {
+		errs = append(errs, w.reconcileStage(ctx, i, s, r))
+	}
+	return errors.Join(errs...)
+}
+
+// checkDeadline ends a run whose time is over.
+func (w *Worker) checkDeadline(ctx context.Context, i *inspected, left int64, r *round) error {
+	if left > 0 {
+		w.timers.set(i.run+" deadline", time.Duration(left)*time.Millisecond, func() {
+			if err := w.expire(context.Background(), i.run, r.alive); err != nil {
+				w.log.Warn("ending a run whose time is over; the reconciler will", "run", i.run, "error", err)
+			}
+		})
+		return nil
+	}
+	return w.expire(ctx, i.run, r.alive)
+}
+
+func (w *Worker) expire(ctx context.Context, run string, alive []WorkerInfo) error {
+	return w.stopRun(ctx, run, "the run did not end within its time", alive, true)
+}
+
+func (w *Worker) reconcileStage(ctx context.Context, i *inspected, s liveStage, r *round) error {
+	if s.status == statusReady {
+		return w.checkTask(ctx, i, s, r)
+	}
+	return w.checkOwner(ctx, i, s, r)
 }
 
 // checkOwner hands over an attempt whose worker is gone, or does not know of it.
-func (w *Worker) checkOwner(ctx context.Context, s *state, e entry, r *round) error {
+func (w *Worker) checkOwner(ctx context.Context, i *inspected, s liveStage, r *round) error {
 	if !r.judge {
 		return nil
 	}
-	owner := s.get("owner", e.stage)
-	if !slices.ContainsFunc(r.alive, func(i WorkerInfo) bool { return i.ID == owner }) {
-		return w.pass(ctx, lost(s.run, e, owner, "worker "+owner+" is gone"))
+	if !slices.ContainsFunc(r.alive, func(i WorkerInfo) bool { return i.ID == s.owner }) {
+		return w.pass(ctx, i.lost(s, "worker "+s.owner+" is gone"))
 	}
-	if has(r.alive, taskID(s.run, e.stage, e.attempt)) || r.youngerThan(s.get("started", e.stage), 2*heartbeatTTL) {
+	if has(r.alive, taskID(i.run, s.stage, s.attempt)) || r.youngerThan(s.started, 2*heartbeatTTL) {
 		return nil
 	}
-	return w.pass(ctx, handOver{run: s.run, entry: e, owner: owner, event: pipeline.WorkerLost, message: "worker " + owner + " does not know of it"})
+	h := i.lost(s, "worker "+s.owner+" does not know of it")
+	h.charge = false
+	return w.pass(ctx, h)
+}
+
+func (i *inspected) lost(s liveStage, message string) handOver {
+	h := lost(i.run, i.queue(), s.entry, s.owner, message)
+	h.priority = i.priority()
+	return h
 }
 
 // checkTask gives a ready stage a new task when the old one cannot lead to a claim any more: deleted by hand, archived,
 // or taken from the queue by a worker that died before it claimed.
-func (w *Worker) checkTask(ctx context.Context, s *state, e entry, r *round) error {
-	id := taskID(s.run, e.stage, e.attempt)
-	if r.looks <= 0 || r.youngerThan(s.get("ready", e.stage), unclaimedAfter) || has(r.alive, id) {
+func (w *Worker) checkTask(ctx context.Context, i *inspected, s liveStage, r *round) error {
+	id := taskID(i.run, s.stage, s.attempt)
+	if r.looks <= 0 || r.youngerThan(s.ready, unclaimedAfter) || has(r.alive, id) {
 		return nil
 	}
 	r.looks--
-	err := w.redis.ZScore(ctx, w.keys(s.run).name("outbox"), e.member()).Err()
-	if !errors.Is(err, redis.Nil) {
-		return err // nil: not even handed to asynq
-	}
-	gone, err := w.taskGone(s.meta["queue"], id)
+	gone, err := w.taskGone(i.queue(), id)
 	if err != nil || !gone {
 		return err
 	}
-	return w.pass(ctx, handOver{run: s.run, entry: e, event: pipeline.EngineEvent, message: "its task is lost"})
+	return w.pass(ctx, handOver{run: i.run, queue: i.queue(), priority: i.priority(), entry: s.entry, event: pipeline.EngineEvent, message: "its task is lost"})
 }
 
 // taskGone reports whether asynq will not deliver a task, which no live worker has, any more.
@@ -180,4 +277,42 @@ func (w *Worker) activeTooLong(id string) bool {
 	}
 	delete(w.active, id)
 	return true
+}
+
+// reconcilePools makes room in pools for which attempts are counted that are over: their workers died before they said so.
+func (w *Worker) reconcilePools(ctx context.Context) error {
+	k := w.queueKeys(w.queue)
+	pools, err := w.redis.HKeys(ctx, k.name("pools")).Result()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, pool := range pools {
+		ids, err := w.redis.SMembers(ctx, k.pool(pool)).Result()
+		if err != nil {
+			return err
+		}
+		var over []any
+		for _, id := range ids {
+			if gone, err := w.attemptOver(ctx, id); err == nil && gone {
+				over = append(over, id)
+			}
+		}
+		errs = append(errs, freeScript.Run(ctx, w.redis, []string{k.name("waiting"), k.name("blocked"), k.pool(pool)}, over...).Err())
+	}
+	return errors.Join(errs...)
+}
+
+// attemptOver reports whether the attempt with a task id is neither ready nor running any more.
+func (w *Worker) attemptOver(ctx context.Context, id string) (bool, error) {
+	run, rest, _ := strings.Cut(id, ":")
+	cut := strings.LastIndexByte(rest, ':')
+	if cut < 0 {
+		return true, nil
+	}
+	values, err := w.redis.HMGet(ctx, w.keys(run).name("stages"), "status|"+rest[:cut], "attempt|"+rest[:cut]).Result()
+	if err != nil {
+		return false, err
+	}
+	return (values[0] != statusReady && values[0] != pipeline.Running) || values[1] != rest[cut+1:], nil
 }

@@ -7,62 +7,113 @@ const statusReady = "READY"
 
 // The parts that scripts share.
 const (
-	luaBase = `
-local meta, st, down, outbox, events = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+	luaNum = `
+-- num reads a score: the embedded Redis may write one with an exponent, which its Lua does not read.
+local function num(s)
+  local m, e = string.match(s, '^(.-)e%+?(%d+)$')
+  if m then return tonumber(m) * 10 ^ tonumber(e) end
+  return tonumber(s)
+end
+`
+	luaBase = luaNum + `
+local meta, st, down, outbox, events, live, timers, pooled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local function get(f, s) return redis.call('HGET', st, f..'|'..s) or '' end
 local function set(f, s, v) redis.call('HSET', st, f..'|'..s, v) end
+local function metaget(f) return redis.call('HGET', meta, f) or '' end
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000000 + t[2])
+local millis = t[1] * 1000 + math.floor(t[2] / 1000)
+local never = 9000000000000000
+local function untilNext()
+  local next = redis.call('ZRANGE', timers, 0, 0, 'WITHSCORES')
+  if not next[2] or num(next[2]) >= never then return -1 end
+  return math.max(0, math.floor(num(next[2]) - millis))
+end
 local function emit(kind, s, attempt, worker, message)
-  redis.call('XADD', events, '*', 'time', now, 'type', kind, 'stage', s, 'attempt', attempt, 'worker', worker, 'message', message)
+  redis.call('XADD', events, 'MAXLEN', '~', '100000', '*', 'time', now, 'type', kind, 'stage', s, 'attempt', attempt, 'worker', worker, 'message', message)
+end
+local function ended(status) return status == 'SUCCEEDED' or status == 'FAILED' or status == 'SKIPPED' or status == 'CANCELED' end
+local function takeOff(s)
+  local attempt = get('attempt', s)
+  redis.call('ZREM', outbox, s..'\n'..attempt)
+  redis.call('ZREM', pooled, s..'\n'..attempt)
+  redis.call('SREM', live, s)
+  redis.call('ZREM', timers, s)
 end
 `
 	// emitAll adds the events of an attempt, which are triples of ARGV from a place on: type, message, data.
 	luaEvents = `
 local function emitAll(from, s, attempt, worker)
   for i = from, #ARGV, 3 do
-    redis.call('XADD', events, '*', 'time', now, 'type', ARGV[i], 'stage', s, 'attempt', attempt, 'worker', worker, 'message', ARGV[i + 1], 'data', ARGV[i + 2])
+    redis.call('XADD', events, 'MAXLEN', '~', '100000', '*', 'time', now, 'type', ARGV[i], 'stage', s, 'attempt', attempt, 'worker', worker, 'message', ARGV[i + 1], 'data', ARGV[i + 2])
   end
 end
 `
+	// ready hands a stage out under an attempt's number, unless it has to wait for a moment or a signal. fresh collects what
+	// became ready.
 	luaReady = `
+local fresh = {}
 local function ready(s, attempt)
+  takeOff(s)
+  local due, signal = tonumber(get('due', s)) or 0, get('signal', s)
+  if due > millis or (signal ~= '' and redis.call('HEXISTS', meta, 'signal|'..signal) == 0) then
+    redis.call('HSET', st, 'status|'..s, 'WAITING', 'attempt|'..s, attempt, 'ready|'..s, now, 'owner|'..s, '')
+    if due <= millis then due = never end
+    redis.call('ZADD', timers, string.format('%.0f', due), s)
+    return
+  end
   redis.call('HSET', st, 'status|'..s, 'READY', 'attempt|'..s, attempt, 'ready|'..s, now, 'owner|'..s, '')
-  redis.call('ZADD', outbox, get('order', s), s..'\n'..attempt)
+  local list = outbox
+  if get('pool', s) ~= '' then list = pooled end
+  redis.call('ZADD', list, get('order', s), s..'\n'..attempt)
+  fresh[#fresh + 1] = s
+end
+-- first is called when the needs of a stage are met for the first time, or again.
+local function first(s)
+  local delay = tonumber(get('delay', s)) or 0
+  if delay > 0 and get('due', s) == '' then set('due', s, string.format('%.0f', millis + delay)) end
+  ready(s, (tonumber(get('attempt', s)) or 0) + 1)
 end
 `
-	// settle counts n more stages as over and closes the run with the last one; it returns 1 when it did.
-	luaSettle = `
-local function settle(n)
-  local over = redis.call('HINCRBY', meta, 'over', n)
-  if over < tonumber(redis.call('HGET', meta, 'total')) then return 0 end
-  local status = 'SUCCEEDED'
-  if tonumber(redis.call('HGET', meta, 'failed') or '0') > 0 then status = 'FAILED'
-  elseif tonumber(redis.call('HGET', meta, 'canceled') or '0') > 0 then status = 'CANCELED' end
-  redis.call('HSET', meta, 'status', status, 'finished', now)
-  return 1
-end
-`
-	// lose ends a stage as failed or canceled and skips what needs it; it returns the number of stages that are over by it.
-	luaLose = `
-local function lose(s, status, err)
-  local counter = 'failed'
-  if status == 'CANCELED' then counter = 'canceled' end
-  redis.call('HSET', st, 'status|'..s, status, 'finished|'..s, now, 'err|'..s, err)
-  redis.call('HINCRBY', meta, counter, 1)
-  local n, queue = 1, {s}
+	// spread carries the end of stages to what needs them: edges are counted, stages skipped or canceled by the policy of the
+	// need. It returns how many stages are over by it, the ones it was given included.
+	luaSpread = `
+local function spread(queue)
+  local n = 0
   while #queue > 0 do
     local from = table.remove(queue)
+    local status = get('status', from)
+    n = n + 1
     for _, to in ipairs(cjson.decode(redis.call('HGET', down, from) or '[]')) do
-      if get('status', to) == 'PENDING' then
-        local word, why = 'SKIPPED', 'needs '..s..', which failed'
+      local counts = status == 'SUCCEEDED'
+      local policy = ''
+      if not counts then
+        policy = get('policy', from..'\n'..to)
+        counts = policy == 'continue' or get('always', to) == '1'
+      end
+      if counts then
+        if redis.call('HSETNX', st, 'edge|'..from..'\n'..to, 1) == 1 then
+          local left = redis.call('HINCRBY', st, 'need|'..to, -1)
+          if left <= 0 and get('status', to) == 'PENDING' then
+            if redis.call('HEXISTS', meta, 'cancel') == 1 and get('always', to) ~= '1' then
+              redis.call('HSET', st, 'status|'..to, 'CANCELED', 'skip|'..to, metaget('cancel'))
+              redis.call('HINCRBY', meta, 'canceled', 1)
+              queue[#queue + 1] = to
+            else
+              first(to)
+            end
+          end
+        end
+      elseif get('status', to) == 'PENDING' then
+        local word, why = 'SKIPPED', 'needs '..from..', which failed'
         if status == 'CANCELED' then
-          word, why = 'CANCELED', 'needs '..s..', which was canceled'
+          word, why = 'CANCELED', 'needs '..from..', which was canceled'
           redis.call('HINCRBY', meta, 'canceled', 1)
+        elseif status == 'SKIPPED' then
+          why = 'needs '..from..', which was skipped'
         end
         redis.call('HSET', st, 'status|'..to, word, 'skip|'..to, why)
         if word == 'SKIPPED' then emit('STEP_SKIPPED', to, 0, '', why) end
-        n = n + 1
         queue[#queue + 1] = to
       end
     end
@@ -70,100 +121,294 @@ local function lose(s, status, err)
   return n
 end
 `
+	// settle counts n more stages as over and closes the run with the last one; it returns 1 when it did. A run without a
+	// store has no record to be kept, and is announced at once.
+	luaSettle = `
+local function settle(n)
+  local over = redis.call('HINCRBY', meta, 'over', n)
+  if over < tonumber(metaget('total')) then return 0 end
+  local status, word = 'SUCCEEDED', 'RUN_SUCCESS'
+  if (tonumber(metaget('failed')) or 0) > 0 or redis.call('HEXISTS', meta, 'late') == 1 then status, word = 'FAILED', 'RUN_FAILURE'
+  elseif (tonumber(metaget('canceled')) or 0) > 0 then status, word = 'CANCELED', 'RUN_CANCELED' end
+  redis.call('HSET', meta, 'status', status, 'finished', now)
+  if metaget('store') == '' then
+    redis.call('HSET', meta, 'announced', now)
+    emit(word, '', 0, '', '')
+    for _, k in ipairs(KEYS) do redis.call('EXPIRE', k, metaget('keep')) end
+  end
+  return 1
+end
+`
+	// stop cancels what does not run. alive is a table of the workers that live, or nil to believe all owners alive.
+	luaStop = `
+local function stop(reason, alive)
+  redis.call('HSETNX', meta, 'cancel', reason)
+  local over = {}
+  for _, s in ipairs(redis.call('HKEYS', down)) do
+    local status = get('status', s)
+    local idle = status == 'PENDING' or status == 'READY' or status == 'WAITING' or (status == 'RUNNING' and alive and not alive[get('owner', s)])
+    if idle and get('always', s) ~= '1' then
+      takeOff(s)
+      redis.call('HSET', st, 'status|'..s, 'CANCELED', 'skip|'..s, reason)
+      redis.call('HINCRBY', meta, 'canceled', 1)
+      over[#over + 1] = s
+    end
+  end
+  return spread(over)
+end
+`
+	// lose ends a stage as failed or canceled, with all that follows from it; it returns the number of stages that are over by
+	// it. A failure that every need on the stage is to go on with does not fail the run.
+	luaLose = `
+local function tolerated(s)
+  local soft = false
+  for _, to in ipairs(cjson.decode(redis.call('HGET', down, s) or '[]')) do
+    local policy = get('policy', s..'\n'..to)
+    if policy == 'continue' then soft = true
+    elseif get('always', to) ~= '1' then return false end
+  end
+  return soft
+end
+local function lose(s, status, err)
+  takeOff(s)
+  redis.call('HSET', st, 'status|'..s, status, 'finished|'..s, now, 'err|'..s, err)
+  if status == 'CANCELED' then redis.call('HINCRBY', meta, 'canceled', 1)
+  elseif not tolerated(s) then redis.call('HINCRBY', meta, 'failed', 1) end
+  local n = 0
+  if status == 'FAILED' then
+    for _, to in ipairs(cjson.decode(redis.call('HGET', down, s) or '[]')) do
+      if get('policy', s..'\n'..to) == 'fail' and redis.call('HEXISTS', meta, 'cancel') == 0 then
+        n = n + stop('the stage '..s..' failed, which the run cannot do without', nil)
+      end
+    end
+  end
+  return n + spread({s})
+end
+`
+	// add puts stages into the state: [{name, order, down, fields, policies}].
+	luaAdd = `
+local function add(stages)
+  for _, s in ipairs(stages) do
+    redis.call('HSET', st, 'order|'..s.name, s.order, 'status|'..s.name, 'PENDING', 'attempt|'..s.name, 0)
+    redis.call('HSET', down, s.name, s.down)
+    for k, v in pairs(s.fields) do set(k, s.name, v) end
+    for from, policy in pairs(s.policies) do set('policy', from..'\n'..s.name, policy) end
+  end
+end
+`
 )
 
-// createScript: ARGV = JSON of {meta: {..}, stages: [{name, need, down}]}. Creates the run unless it exists; returns 1 if
-// it did.
-var createScript = redis.NewScript(luaBase + luaReady + `
-if redis.call('EXISTS', meta) == 1 then return 0 end
+// createScript: ARGV = JSON of {meta: {..}, stages: [{name, order, need, down, fields, policies}]}. Creates the run unless it exists;
+// returns {1 if it did, milliseconds to the next timer or -1}. A stage with a status among its fields is carried over from another run: it is over already.
+var createScript = redis.NewScript(luaBase + luaReady + luaSpread + luaSettle + luaAdd + `
+if redis.call('EXISTS', meta) == 1 then return {0, untilNext()} end
 local r = cjson.decode(ARGV[1])
 for k, v in pairs(r.meta) do redis.call('HSET', meta, k, v) end
 redis.call('HSET', meta, 'status', 'RUNNING', 'created', now, 'total', #r.stages, 'over', 0)
+local within = tonumber(r.meta.timeout or '') or 0
+if within > 0 then redis.call('HSET', meta, 'deadline', string.format('%.0f', millis + within)) end
 emit('RUN_ENQUEUED', '', 0, '', '')
-for i, s in ipairs(r.stages) do
-  redis.call('HSET', st, 'order|'..s.name, i, 'need|'..s.name, s.need, 'status|'..s.name, 'PENDING', 'attempt|'..s.name, 0)
-  redis.call('HSET', down, s.name, s.down)
-  if s.need == 0 then ready(s.name, 1) end
+add(r.stages)
+local over = {}
+for _, s in ipairs(r.stages) do
+  set('need', s.name, s.need)
+  if ended(get('status', s.name)) then over[#over + 1] = s.name end
 end
-return 1
+local n = spread(over)
+for _, s in ipairs(r.stages) do
+  if s.need == 0 and get('status', s.name) == 'PENDING' then first(s.name) end
+end
+if n > 0 then settle(n) end
+return {1, untilNext()}
 `)
 
-// claimScript: ARGV = stage, attempt, worker, store, plan. Returns "ok", or why not: gone, done, stale, taken, canceled, foreign.
-// A worker whose answer got lost on the way may claim again.
+// claimScript: ARGV = stage, attempt, worker, store, plan, 1 if it runs alone, how many names follow, names of stages whose
+// outcomes it needs, then names of stages of whose returned stages it needs all outcomes. Returns {"ok", stage, outcome, ..},
+// or {why not}: gone, done, stale, taken, canceled, paused, foreign. A worker whose answer got lost on the way may claim
+// again.
 var claimScript = redis.NewScript(luaBase + `
 local s, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
 local status = get('status', s)
-if status == '' then return 'gone' end
-if redis.call('HGET', meta, 'store') ~= ARGV[4] then return 'foreign' end
-if redis.call('HEXISTS', meta, 'cancel') == 1 then return 'canceled' end
-if status == 'SUCCEEDED' or status == 'FAILED' or status == 'SKIPPED' or status == 'CANCELED' then return 'done' end
-if get('attempt', s) ~= attempt or redis.call('HGET', meta, 'plan') ~= ARGV[5] then return 'stale' end
-if status == 'RUNNING' and get('owner', s) == worker then return 'ok' end
-if status ~= 'READY' then return 'taken' end
-redis.call('ZREM', outbox, s..'\n'..attempt)
-redis.call('HSET', st, 'status|'..s, 'RUNNING', 'owner|'..s, worker, 'started|'..s, now)
-if redis.call('HSETNX', meta, 'started', now) == 1 then emit('RUN_START', '', 0, worker, '') end
-emit('STEP_START', s, attempt, worker, '')
-return 'ok'
+if status == '' then return {'gone'} end
+if metaget('store') ~= ARGV[4] then return {'foreign'} end
+if redis.call('HEXISTS', meta, 'cancel') == 1 and get('always', s) ~= '1' then return {'canceled'} end
+if ended(status) then return {'done'} end
+if get('attempt', s) ~= attempt or metaget('plan') ~= ARGV[5] then return {'stale'} end
+if status ~= 'RUNNING' or get('owner', s) ~= worker then
+  if status ~= 'READY' then return {'taken'} end
+  if redis.call('HEXISTS', meta, 'paused') == 1 then
+    -- The task is spent: the stage goes back to the list under the next number.
+    takeOff(s)
+    redis.call('HSET', st, 'attempt|'..s, attempt + 1)
+    local list = outbox
+    if get('pool', s) ~= '' then list = pooled end
+    redis.call('ZADD', list, get('order', s), s..'\n'..(attempt + 1))
+    return {'paused'}
+  end
+  takeOff(s)
+  redis.call('SADD', live, s)
+  redis.call('HSET', st, 'status|'..s, 'RUNNING', 'owner|'..s, worker, 'started|'..s, now)
+  if ARGV[6] == '1' then set('alone', s, attempt) end
+  if redis.call('HSETNX', meta, 'started', now) == 1 then emit('RUN_START', '', 0, worker, '') end
+  emit('STEP_START', s, attempt, worker, '')
+end
+local answer = {'ok'}
+local function outcome(of)
+  answer[#answer + 1] = of
+  answer[#answer + 1] = get('out', of)
+end
+local names = 7 + tonumber(ARGV[7])
+for i = 8, names do outcome(ARGV[i]) end
+for i = names + 1, #ARGV do
+  local made = get('made', ARGV[i])
+  answer[#answer + 1] = '\n'..ARGV[i]
+  answer[#answer + 1] = made
+  if made ~= '' then for _, of in ipairs(cjson.decode(made)) do outcome(of) end end
+end
+return answer
 `)
 
-// finishScript: ARGV = stage, attempt, worker, outcome, message, then events as triples type, message, data. Returns
-// {"ok" or "dup" or "gone", 1 if it closed the run}. The first commit wins, whatever its attempt.
-var finishScript = redis.NewScript(luaBase + luaEvents + luaReady + luaSettle + `
-local s, attempt, worker, out = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+// finishScript: ARGV = stage, attempt, worker, SUCCEEDED or SKIPPED, outcome, message, 1 to go on with a successor, JSON of
+// the stages it returned ({stages, names, isnew, collectors}) or nothing, then events as triples type, message, data. Returns {"ok" or "dup" or "gone", 1 if it
+// closed the run, stages that became ready and wait for a task, milliseconds to the next timer or -1, and of the successor
+// that the worker now owns: name, attempt, def}. The first commit wins, whatever its attempt.
+var finishScript = redis.NewScript(luaBase + luaEvents + luaReady + luaSpread + luaSettle + luaAdd + `
+local s, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
 local status = get('status', s)
-if status == '' then return {'gone', 0} end
-emitAll(6, s, attempt, worker)
-if status ~= 'RUNNING' and status ~= 'READY' then return {'dup', 0} end
-redis.call('ZREM', outbox, s..'\n'..get('attempt', s))
-redis.call('HSET', st, 'status|'..s, 'SUCCEEDED', 'finished|'..s, now, 'out|'..s, out, 'owner|'..s, worker)
-emit('STEP_SUCCESS', s, attempt, worker, ARGV[5])
-for _, to in ipairs(cjson.decode(redis.call('HGET', down, s) or '[]')) do
-  if redis.call('HSETNX', st, 'edge|'..s..'\n'..to, 1) == 1 then
-    local left = redis.call('HINCRBY', st, 'need|'..to, -1)
-    if left == 0 and get('status', to) == 'PENDING' then ready(to, tonumber(get('attempt', to)) + 1) end
+if status == '' then return {'gone', 0, 0, -1} end
+emitAll(9, s, attempt, worker)
+if status ~= 'RUNNING' and status ~= 'READY' and status ~= 'WAITING' then return {'dup', 0, 0, -1} end
+takeOff(s)
+redis.call('HSET', st, 'status|'..s, ARGV[4], 'finished|'..s, now, 'out|'..s, ARGV[5], 'owner|'..s, worker)
+if ARGV[4] == 'SKIPPED' then
+  set('skip', s, ARGV[6])
+  emit('STEP_SKIPPED', s, attempt, worker, ARGV[6])
+else
+  emit('STEP_SUCCESS', s, attempt, worker, ARGV[6])
+end
+local more = {}
+if ARGV[8] ~= '' and get('made', s) == '' then
+  local r = cjson.decode(ARGV[8])
+  local place = tonumber(get('order', s)) or 0
+  for i, new in ipairs(r.stages) do new.order = tostring(place + i / 1000000) end
+  add(r.stages)
+  redis.call('HINCRBY', meta, 'total', #r.stages)
+  set('made', s, r.names)
+  local gains = {}
+  for _, new in ipairs(r.stages) do
+    local need = 0
+    for _, up in ipairs(new.ups or {}) do
+      local of = get('status', up)
+      if r.isnew[up] then
+        need = need + 1
+      elseif not ended(of) then
+        need = need + 1
+        gains[up] = gains[up] or {}
+        table.insert(gains[up], new.name)
+      else
+        redis.call('HSET', st, 'edge|'..up..'\n'..new.name, 1)
+        if of ~= 'SUCCEEDED' and get('policy', up..'\n'..new.name) ~= 'continue' and get('always', new.name) ~= '1' then
+          local why = 'needs '..up..', which did not succeed'
+          redis.call('HSET', st, 'status|'..new.name, 'SKIPPED', 'skip|'..new.name, why)
+          emit('STEP_SKIPPED', new.name, 0, '', why)
+        end
+      end
+    end
+    set('need', new.name, need)
+  end
+  for up, names in pairs(gains) do
+    local list = cjson.decode(redis.call('HGET', down, up) or '[]')
+    for _, n in ipairs(names) do list[#list + 1] = n end
+    redis.call('HSET', down, up, cjson.encode(list))
+  end
+  for _, to in ipairs(r.collectors) do
+    redis.call('HINCRBY', st, 'need|'..to.name, to.need)
+    for from, policy in pairs(to.policies) do set('policy', from..'\n'..to.name, policy) end
+  end
+  for _, new in ipairs(r.stages) do
+    if get('status', new.name) == 'SKIPPED' then
+      more[#more + 1] = new.name
+    elseif get('need', new.name) == '0' then
+      if redis.call('HEXISTS', meta, 'cancel') == 1 and get('always', new.name) ~= '1' then
+        redis.call('HSET', st, 'status|'..new.name, 'CANCELED', 'skip|'..new.name, metaget('cancel'))
+        redis.call('HINCRBY', meta, 'canceled', 1)
+        more[#more + 1] = new.name
+      else
+        first(new.name)
+      end
+    end
   end
 end
-return {'ok', settle(1)}
+more[#more + 1] = s
+local over = settle(spread(more))
+local answer = {'ok', over, #fresh, untilNext()}
+if ARGV[7] == '1' and redis.call('HEXISTS', meta, 'paused') == 0 and redis.call('HEXISTS', meta, 'cancel') == 0 then
+  local best, place = nil, nil
+  for _, to in ipairs(fresh) do
+    local order = tonumber(get('order', to))
+    if (not best or order < place) and get('pool', to) == '' and get('memory', to) == '' and get('crash', to) == '' then best, place = to, order end
+  end
+  if best then
+    takeOff(best)
+    redis.call('SADD', live, best)
+    redis.call('HSET', st, 'status|'..best, 'RUNNING', 'owner|'..best, worker, 'started|'..best, now)
+    emit('STEP_START', best, get('attempt', best), worker, '')
+    answer = {'ok', over, #fresh - 1, untilNext(), best, get('attempt', best), get('def', best)}
+  end
+end
+return answer
 `)
 
 // failScript: ARGV = stage, attempt, worker, error, message, status (FAILED or CANCELED), how often it may fail before
-// that is final (0: as often as the run allows), outcome, then events as in finishScript. Returns {what, closed} with what
-// one of ok, retry, stale, gone.
-var failScript = redis.NewScript(luaBase + luaEvents + luaReady + luaSettle + luaLose + `
+// that is final (0: as often as the plan and the run allow), outcome, then events as in finishScript. Returns {what, closed,
+// milliseconds until the next attempt, 1 if the run is stopped by it} with what one of ok, retry, stale, gone.
+var failScript = redis.NewScript(luaBase + luaEvents + luaReady + luaSpread + luaSettle + luaStop + luaLose + `
 local s, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
-emitAll(9, s, attempt, worker)
 local status = get('status', s)
-if status == '' then return {'gone', 0} end
-if status ~= 'RUNNING' or get('attempt', s) ~= attempt or get('owner', s) ~= worker then return {'stale', 0} end
+if status == '' then return {'gone', 0, 0, 0} end
+emitAll(9, s, attempt, worker)
+if status ~= 'RUNNING' or get('attempt', s) ~= attempt or get('owner', s) ~= worker then return {'stale', 0, 0, 0} end
 local final, limit = ARGV[6], tonumber(ARGV[7])
-if redis.call('HEXISTS', meta, 'cancel') == 1 then final = 'CANCELED' end
-if limit == 0 then limit = tonumber(redis.call('HGET', meta, 'attempts') or '1') end
+local stopped = redis.call('HEXISTS', meta, 'cancel') == 1
+if stopped and get('always', s) ~= '1' then final = 'CANCELED' end
+if limit == 0 then limit = tonumber(get('attempts', s)) or tonumber(metaget('attempts')) or 1 end
 set('out', s, ARGV[8])
-if final == 'FAILED' and redis.call('HINCRBY', st, 'failures|'..s, 1) < limit then
-  emit('STEP_UP_FOR_RETRY', s, attempt, worker, ARGV[5])
-  ready(s, tonumber(attempt) + 1)
-  return {'retry', 0}
+if final == 'FAILED' then
+  local failures = redis.call('HINCRBY', st, 'failures|'..s, 1)
+  if failures < limit then
+    local pause = tonumber(get('backoff', s)) or 0
+    if pause > 0 then
+      pause = pause * (tonumber(get('factor', s)) or 2) ^ (failures - 1)
+      pause = math.floor(math.min(pause, tonumber(get('limit', s)) or pause, 86400000))
+      set('due', s, string.format('%.0f', millis + pause))
+    end
+    emit('STEP_UP_FOR_RETRY', s, attempt, worker, ARGV[5])
+    ready(s, tonumber(attempt) + 1)
+    return {'retry', 0, pause, 0}
+  end
 end
 emit('STEP_FAILURE', s, attempt, worker, ARGV[5])
-return {'ok', settle(lose(s, final, ARGV[4]))}
+local closed = settle(lose(s, final, ARGV[4]))
+local stops = 0
+if not stopped and redis.call('HEXISTS', meta, 'cancel') == 1 then stops = 1 end
+return {'ok', closed, 0, stops}
 `)
 
-// handOverScript: ARGV = stage, attempt, worker, event, message, crash (1 or 0), limit, error. Gives a running or ready
-// attempt out again under the next number; a stage whose workers died too often fails. Returns {what, closed} with what
-// one of ok, stale, gone, failed.
-var handOverScript = redis.NewScript(luaBase + luaReady + luaSettle + luaLose + `
+// handOverScript: ARGV = stage, attempt, worker, event, message, crash (1 or 0), deaths after which it runs alone, deaths
+// alone after which it fails, error. Gives a running or ready attempt out again under the next number; a stage whose workers
+// died too often while it ran alone fails. Returns {what, closed} with what one of ok, stale, gone, failed.
+var handOverScript = redis.NewScript(luaBase + luaReady + luaSpread + luaSettle + luaStop + luaLose + `
 local s, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
 local status = get('status', s)
 if status == '' then return {'gone', 0} end
 if (status ~= 'RUNNING' and status ~= 'READY') or get('attempt', s) ~= attempt or (status == 'RUNNING' and get('owner', s) ~= worker) then return {'stale', 0} end
 emit(ARGV[4], s, attempt, worker, ARGV[5])
-redis.call('ZREM', outbox, s..'\n'..attempt)
-if redis.call('HEXISTS', meta, 'cancel') == 1 then return {'ok', settle(lose(s, 'CANCELED', ''))} end
+if redis.call('HEXISTS', meta, 'cancel') == 1 and get('always', s) ~= '1' then return {'ok', settle(lose(s, 'CANCELED', ''))} end
 if ARGV[6] == '1' then
-  if redis.call('HINCRBY', st, 'crash|'..s, 1) >= tonumber(ARGV[7]) then
+  redis.call('HINCRBY', st, 'crash|'..s, 1)
+  if ARGV[8] == '0' or (get('alone', s) == attempt and redis.call('HINCRBY', st, 'lonely|'..s, 1) >= tonumber(ARGV[8])) then
     emit('STEP_FAILURE', s, attempt, worker, ARGV[5])
-    return {'failed', settle(lose(s, 'FAILED', ARGV[8]))}
+    return {'failed', settle(lose(s, 'FAILED', ARGV[9]))}
   end
 end
 ready(s, tonumber(attempt) + 1)
@@ -189,28 +434,99 @@ if made == 'SUCCEEDED' then
 end
 emitAll(7, s, attempt, worker)
 if redis.call('HDEL', st, 'edge|'..up..'\n'..s) == 1 then redis.call('HINCRBY', st, 'need|'..s, 1) end
+takeOff(s)
 redis.call('HSET', st, 'status|'..s, 'PENDING', 'owner|'..s, '')
 return 'ok'
 `)
 
-// cancelScript: ARGV = reason, JSON list of the workers alive. What does not run is canceled at once. Returns {1 if there
-// is such a run that was not over, 1 if it closed the run}.
-var cancelScript = redis.NewScript(luaBase + luaSettle + `
-if redis.call('HGET', meta, 'status') ~= 'RUNNING' then return {0, 0} end
-redis.call('HSETNX', meta, 'cancel', ARGV[1])
-local n, alive = 0, {}
+// cancelScript: ARGV = reason, JSON list of the workers alive, 1 if the run is stopped for its deadline, which fails it.
+// What does not run is canceled at once. Returns {1 if there is such a run that was not over, 1 if it closed the run}.
+var cancelScript = redis.NewScript(luaBase + luaReady + luaSpread + luaSettle + luaStop + `
+if metaget('status') ~= 'RUNNING' then return {0, 0} end
+local alive = {}
 for _, w in ipairs(cjson.decode(ARGV[2])) do alive[w] = true end
-for _, s in ipairs(redis.call('HKEYS', down)) do
-  local status = get('status', s)
-  if status == 'PENDING' or status == 'READY' or (status == 'RUNNING' and not alive[get('owner', s)]) then
-    redis.call('HSET', st, 'status|'..s, 'CANCELED', 'skip|'..s, ARGV[1])
-    redis.call('HINCRBY', meta, 'canceled', 1)
-    n = n + 1
-  end
-end
-redis.call('DEL', outbox)
+if ARGV[3] == '1' then redis.call('HSETNX', meta, 'late', ARGV[1]) end
+local n = stop(ARGV[1], alive)
 if n == 0 then return {1, 0} end
 return {1, settle(n)}
+`)
+
+// pauseRunScript: ARGV = 1 to pause, 0 to go on, message. Returns 1 if that changed anything, 0 if not, -1 if there is no such
+// run that is not over.
+var pauseRunScript = redis.NewScript(luaBase + `
+if metaget('status') ~= 'RUNNING' then return -1 end
+local changed
+if ARGV[1] == '1' then changed = redis.call('HSETNX', meta, 'paused', now) else changed = redis.call('HDEL', meta, 'paused') end
+if changed == 1 then emit('ENGINE_EVENT', '', 0, '', ARGV[2]) end
+return changed
+`)
+
+// wakeScript: ARGV = a signal or nothing. Hands out the stages whose time of waiting is over. Returns {stages that became
+// ready, the millisecond from now at which the next one may, or -1}, or {-1, -1} if there is no such run that is not over.
+var wakeScript = redis.NewScript(luaBase + luaReady + `
+if metaget('status') ~= 'RUNNING' then return {-1, -1} end
+if ARGV[1] ~= '' and redis.call('HSETNX', meta, 'signal|'..ARGV[1], now) == 1 then emit('ENGINE_EVENT', '', 0, '', 'signal '..ARGV[1]) end
+local list = redis.call('ZRANGEBYSCORE', timers, '-inf', string.format('%.0f', millis))
+if ARGV[1] ~= '' then list = redis.call('ZRANGE', timers, 0, -1) end
+for _, s in ipairs(list) do
+  if get('status', s) == 'WAITING' then
+    local since = get('ready', s)
+    ready(s, get('attempt', s))
+    if get('status', s) == 'WAITING' then set('ready', s, since) end
+  else
+    redis.call('ZREM', timers, s)
+  end
+end
+return {#fresh, untilNext()}
+`)
+
+// peekScript: ARGV = how many, and how many of those of pools. Returns what the tasks of a run's next ready stages are made of, and leaves them on their
+// lists: {store, plan, plan_bytes, priority, then for each: stage newline attempt, def, how often its worker died, pool}. A run that is paused
+// or gone has none.
+var peekScript = redis.NewScript(luaBase + `
+local answer = {metaget('store'), metaget('plan'), metaget('plan_bytes'), metaget('priority')}
+if redis.call('HEXISTS', meta, 'paused') == 1 then return answer end
+local function look(list, most)
+  for _, m in ipairs(redis.call('ZRANGE', list, 0, tonumber(most) - 1)) do
+    local s = string.match(m, '^[^\n]*')
+    local n = #answer
+    answer[n + 1], answer[n + 2], answer[n + 3], answer[n + 4] = m, get('def', s), get('crash', s), get('pool', s)
+  end
+end
+look(outbox, ARGV[1])
+look(pooled, ARGV[2])
+return answer
+`)
+
+// sentScript: ARGV = members of the outbox whose tasks asynq has.
+var sentScript = redis.NewScript(luaBase + `
+for _, m in ipairs(ARGV) do
+  local n = redis.call('ZREM', outbox, m) + redis.call('ZREM', pooled, m)
+  if n > 0 then redis.call('SADD', live, string.match(m, '^[^\n]*')) end
+end
+return redis.call('ZCARD', outbox) + redis.call('ZCARD', pooled)
+`)
+
+// inspectScript returns what the reconciler needs to know of a run: {store, status, queue, priority, announced, stages that
+// wait for a task, milliseconds to the next timer or -1, milliseconds to the deadline or "", length of the stream, 1 if canceled,
+// then for each live stage: name, status, attempt, owner, ready, started}. A stage that is live no more is taken off.
+var inspectScript = redis.NewScript(luaBase + `
+if redis.call('EXISTS', meta) == 0 then return {} end
+local deadline = tonumber(metaget('deadline'))
+local left = ''
+if deadline and redis.call('HEXISTS', meta, 'cancel') == 0 then left = string.format('%.0f', deadline - millis) end
+local answer = {metaget('store'), metaget('status'), metaget('queue'), metaget('priority'), metaget('announced'), redis.call('ZCARD', outbox) + redis.call('ZCARD', pooled), untilNext(), left,
+  redis.call('XLEN', events), redis.call('HEXISTS', meta, 'cancel')}
+for _, s in ipairs(redis.call('SMEMBERS', live)) do
+  local status = get('status', s)
+  if status ~= 'RUNNING' and status ~= 'READY' then
+    redis.call('SREM', live, s)
+  else
+    local n = #answer
+    answer[n + 1], answer[n + 2], answer[n + 3], answer[n + 4], answer[n + 5], answer[n + 6] = s, status, get('attempt', s), get('owner', s), get('ready', s), get('started', s)
+  end
+end
+return answer
 `)
 
 // announceScript: ARGV = event type, message, seconds to keep the state. Ends the event stream once.
@@ -222,13 +538,25 @@ return 1
 `)
 
 // closed reads the second element of a script's answer.
-func closed(answer []any) bool { return len(answer) == 2 && answer[1] == int64(1) }
+func closed(answer []any) bool { return number(answer, 1) == 1 }
 
 // what reads the first element of a script's answer.
-func what(answer []any) string {
-	if len(answer) == 0 {
+func what(answer []any) string { return text(answer, 0) }
+
+// text reads an element of a script's answer, "" where there is none.
+func text(answer []any, i int) string {
+	if i >= len(answer) {
 		return ""
 	}
-	s, _ := answer[0].(string)
+	s, _ := answer[i].(string)
 	return s
+}
+
+// number reads an element of a script's answer, 0 where there is none.
+func number(answer []any, i int) int64 {
+	if i >= len(answer) {
+		return 0
+	}
+	n, _ := answer[i].(int64)
+	return n
 }

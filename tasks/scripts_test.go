@@ -25,7 +25,7 @@ type machine struct {
 func newMachine(t *testing.T, b *bench, p *pipeline.Plan, attempts int) *machine {
 	t.Helper()
 	r := Request{RunID: artifact.NewRunID(time.Now()), Plan: p, Attempts: attempts}
-	args, err := r.args(artifact.Ref{}, b.store.ID(), b.client.queue)
+	args, err := b.client.args(&r, artifact.Ref{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,28 +44,40 @@ func (m *machine) script(s *redis.Script, args ...any) string {
 	return strings.Trim(fmt.Sprint(v), "[]")
 }
 
+// words returns the first words of a text.
+func words(text string, n int) string {
+	list := strings.Fields(text)
+	return strings.Join(list[:min(n, len(list))], " ")
+}
+
 func (m *machine) claim(stage string, attempt int, worker string) string {
 	m.t.Helper()
 	plan, err := m.b.conn.redis.HGet(context.Background(), m.b.client.keys(m.run).name("meta"), "plan").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		m.t.Fatal(err)
 	}
-	return m.script(claimScript, stage, attempt, worker, m.b.store.ID(), plan)
+	return words(m.script(claimScript, stage, attempt, worker, m.b.store.ID(), plan, 0, 0), 1)
+}
+
+// alone claims an attempt that runs alone.
+func (m *machine) alone(stage string, attempt int, worker string) {
+	m.t.Helper()
+	m.answer(words(m.script(claimScript, stage, attempt, worker, m.b.store.ID(), artifact.Digest{}.String(), 1, 0), 1), "ok")
 }
 
 func (m *machine) finish(stage string, attempt int, worker string) string {
 	m.t.Helper()
-	return m.script(finishScript, stage, attempt, worker, "{}", "")
+	return words(m.script(finishScript, stage, attempt, worker, pipeline.Succeeded, "{}", "", 0, ""), 2)
 }
 
 func (m *machine) fail(stage string, attempt int, worker string, limit int) string {
 	m.t.Helper()
-	return m.script(failScript, stage, attempt, worker, `{"message":"x"}`, "x", pipeline.Failed, limit, "{}")
+	return words(m.script(failScript, stage, attempt, worker, `{"message":"x"}`, "x", pipeline.Failed, limit, "{}"), 2)
 }
 
 func (m *machine) pass(stage string, attempt int, worker string, charge int) string {
 	m.t.Helper()
-	return m.script(handOverScript, stage, attempt, worker, pipeline.WorkerLost, "lost", charge, maxCrashes, `{"message":"lost"}`)
+	return m.script(handOverScript, stage, attempt, worker, pipeline.WorkerLost, "lost", charge, maxShared, maxAlone, `{"message":"lost"}`)
 }
 
 func (m *machine) redo(stage string, attempt int, worker, up string) string {
@@ -79,7 +91,17 @@ func (m *machine) cancel(alive ...string) string {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	return m.script(cancelScript, "enough", string(list))
+	return m.script(cancelScript, "enough", string(list), 0)
+}
+
+// inspect returns the run as the reconciler sees it.
+func (m *machine) inspect() *inspected {
+	m.t.Helper()
+	answer, err := inspectScript.Run(context.Background(), m.b.conn.redis, m.b.client.keys(m.run).all()).Slice()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return &inspected{m.run, answer}
 }
 
 // want compares the states of stages, written a=RUNNING/1 for status and attempt, and run=FAILED for the run.
@@ -127,8 +149,8 @@ func TestStateMachine(t *testing.T) {
 			m.answer(m.claim("a", 1, "w"), "ok") // its first answer was lost
 			m.answer(m.claim("b", 1, "w"), "stale")
 			m.answer(m.claim("z", 1, "w"), "gone")
-			m.answer(m.script(claimScript, "a", 1, "w", "another store", artifact.Digest{}.String()), "foreign")
-			m.answer(m.script(claimScript, "a", 1, "w", m.b.store.ID(), artifact.DigestOf(nil).String()), "stale") // another plan
+			m.answer(m.script(claimScript, "a", 1, "w", "another store", artifact.Digest{}.String(), 0, 0), "foreign")
+			m.answer(m.script(claimScript, "a", 1, "w", m.b.store.ID(), artifact.DigestOf(nil).String(), 0, 0), "stale") // another plan
 		}},
 		"the first commit wins": {plan: line(), steps: func(m *machine) {
 			m.claim("a", 1, "w")
@@ -160,13 +182,16 @@ func TestStateMachine(t *testing.T) {
 			m.want("a=SUCCEEDED/2 b=READY/1")
 		}},
 		"a stage may kill so many workers": {plan: line(), steps: func(m *machine) {
-			for n := 1; n < maxCrashes; n++ {
+			for n := 1; n <= 5; n++ { // beside others: it may have been one of them
 				m.claim("a", n, "w")
 				m.answer(m.pass("a", n, "w", 1), "ok 0")
 			}
-			m.answer(m.pass("a", maxCrashes, "", 0), "ok 0") // handing it over costs nothing
-			m.claim("a", maxCrashes+1, "w")
-			m.answer(m.pass("a", maxCrashes+1, "w", 1), "failed 1")
+			m.alone("a", 6, "w")
+			m.answer(m.pass("a", 6, "w", 1), "ok 0")
+			m.alone("a", 7, "w")
+			m.answer(m.pass("a", 7, "w", 0), "ok 0") // handing it over costs nothing
+			m.alone("a", 8, "w")
+			m.answer(m.pass("a", 8, "w", 1), "failed 1")
 			m.want("a=FAILED b=SKIPPED c=SKIPPED run=FAILED")
 		}},
 		"a failed stage is not tried again": {plan: line(), steps: func(m *machine) {

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/pipeline"
 )
 
@@ -20,7 +22,7 @@ func (c *core) settleRun(ctx context.Context, run string) error {
 	if err != nil {
 		return err
 	}
-	if len(s.meta) == 0 || s.meta["status"] == pipeline.Running || s.meta["store"] != c.store.ID() {
+	if len(s.meta) == 0 || s.meta["status"] == pipeline.Running || s.meta["store"] != c.storeID() {
 		return nil
 	}
 	if s.meta["announced"] == "" {
@@ -28,11 +30,28 @@ func (c *core) settleRun(ctx context.Context, run string) error {
 			return err
 		}
 	}
-	return c.redis.ZRem(ctx, c.key.activeRuns(), run).Err()
+	return c.forget(ctx, run)
 }
 
+// forget takes a run that is over off the list of those to look after, and puts it on the one of those to tell of.
+func (c *core) forget(ctx context.Context, run string) error {
+	now := time.Now()
+	pipe := c.redis.Pipeline()
+	ended := c.key.ended(c.storeID())
+	pipe.ZAdd(ctx, ended, redis.Z{Score: float64(now.UnixMilli()), Member: run})
+	pipe.ZRemRangeByScore(ctx, ended, "-inf", strconv.FormatInt(now.Add(-notifyFor).UnixMilli(), 10)) // nobody may have a webhook
+	pipe.ZRem(ctx, c.key.activeRuns(), run)
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+// closeRun stores the record and the events of a run, and ends its stream. One without a store was announced by the script
+// that ended it.
 func (c *core) closeRun(ctx context.Context, s *state) error {
-	p, err := c.outline(ctx, s.run, s.planRef())
+	if c.store == nil {
+		return nil
+	}
+	p, err := c.wholePlan(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -47,7 +66,7 @@ func (c *core) closeRun(ctx context.Context, s *state) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return announceScript.Run(ctx, c.redis, c.keys(s.run).all(), last.Type, last.Message, int(keepState.Seconds())).Err()
+	return announceScript.Run(ctx, c.redis, c.keys(s.run).all(), last.Type, last.Message, int(c.keepState.Seconds())).Err()
 }
 
 func lastEvent(r *pipeline.RunRecord) pipeline.Event {
@@ -74,14 +93,21 @@ func (c *core) storeRecord(ctx context.Context, r *pipeline.RunRecord) error {
 
 // storeEvents writes the run's events, the last one included, to the store.
 func (c *core) storeEvents(ctx context.Context, run string, last pipeline.Event) error {
+	var b bytes.Buffer
+	lines := json.NewEncoder(&b)
+	seen, err := c.archived(ctx, run, "", func(e pipeline.Event) error { return lines.Encode(e) })
+	if err != nil && !errors.Is(err, artifact.ErrNotFound) && !errors.Is(err, artifact.ErrCorrupt) {
+		return err // what is gone is gone
+	}
 	messages, err := c.redis.XRange(ctx, c.keys(run).name("events"), "-", "+").Result()
 	if err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	lines := json.NewEncoder(&b)
 	ended := false
 	for _, m := range messages {
+		if !later(m.ID, seen) {
+			continue
+		}
 		e := parseEvent(run, m)
 		ended = ended || e.EndsRun()
 		if err := lines.Encode(e); err != nil {
@@ -117,7 +143,7 @@ func (c *core) emit(ctx context.Context, e pipeline.Event) error {
 		values = append(values, "data", d)
 	}
 	err := c.redis.XAdd(ctx, &redis.XAddArgs{Stream: c.keys(e.Run).name("events"), NoMkStream: true, Values: values}).Err()
-	if err == redis.Nil {
+	if errors.Is(err, redis.Nil) {
 		return nil
 	}
 	return err

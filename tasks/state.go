@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashline/hashline/artifact"
@@ -30,40 +32,85 @@ func (c *core) load(ctx context.Context, run string) (*state, error) {
 	return &state{run, meta.Val(), stages.Val()}, nil
 }
 
-// loadMeta reads what never changes of a run: its plan, store and queue.
-func (c *core) loadMeta(ctx context.Context, run string) (*state, error) {
-	fields := []string{"plan", "plan_bytes", "store", "queue"}
-	values, err := c.redis.HMGet(ctx, c.keys(run).name("meta"), fields...).Result()
-	if err != nil {
-		return nil, err
+// loadNeeds adds the outcomes that the inputs of a stage come from, but for those that are there already.
+func (c *core) loadNeeds(ctx context.Context, s *state, stage pipeline.Stage) error {
+	names, parents := needed(stage)
+	if err := c.loadFields(ctx, s, "made", parents); err != nil {
+		return err
 	}
-	s := &state{run: run, meta: map[string]string{}, stages: map[string]string{}}
-	for i, v := range values {
-		if text, ok := v.(string); ok {
-			s.meta[fields[i]] = text
+	for _, parent := range parents {
+		children, err := s.made(parent)
+		if err != nil {
+			return err
 		}
+		names = append(names, children...)
 	}
-	return s, nil
+	return c.loadFields(ctx, s, "out", names)
 }
 
-// loadNeeds adds the outcomes that the inputs of a stage come from.
-func (c *core) loadNeeds(ctx context.Context, s *state, stage pipeline.Stage) error {
-	upstream := stage.Upstream()
-	if len(upstream) == 0 {
+func (c *core) loadFields(ctx context.Context, s *state, field string, stages []string) error {
+	var missing []string
+	for _, stage := range stages {
+		if _, ok := s.stages[field+"|"+stage]; !ok {
+			missing = append(missing, field+"|"+stage)
+		}
+	}
+	if len(missing) == 0 {
 		return nil
 	}
-	fields := make([]string, len(upstream))
-	for i, up := range upstream {
-		fields[i] = "out|" + up
-	}
-	values, err := c.redis.HMGet(ctx, c.keys(s.run).name("stages"), fields...).Result()
+	values, err := c.redis.HMGet(ctx, c.keys(s.run).name("stages"), missing...).Result()
 	if err != nil {
 		return err
 	}
 	for i, v := range values {
-		s.stages[fields[i]], _ = v.(string)
+		s.stages[missing[i]], _ = v.(string)
 	}
 	return nil
+}
+
+// needed returns the stages whose outcomes the inputs of a stage come from, and those of whose returned stages they do.
+func needed(stage pipeline.Stage) (names, parents []string) {
+	seen := map[string]bool{}
+	for _, n := range stage.Needs {
+		switch {
+		case n.Stage == "" || n.Output == "" && !n.Each:
+		case n.Each:
+			if !slices.Contains(parents, n.Stage) {
+				parents = append(parents, n.Stage)
+			}
+		case !seen[n.Stage]:
+			seen[n.Stage] = true
+			names = append(names, n.Stage)
+		}
+	}
+	// What a parent returned stands in its own outcome.
+	for _, name := range append(slices.Clone(parents), condition(stage)...) {
+		if !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	return names, parents
+}
+
+func condition(stage pipeline.Stage) []string {
+	if stage.If == nil {
+		return nil
+	}
+	return []string{stage.If.Stage}
+}
+
+// made returns the names of the stages that a stage returned.
+func (s *state) made(parent string) ([]string, error) {
+	var names []string
+	text := s.get("made", parent)
+	if text == "" {
+		return nil, nil
+	}
+	if err := json.Unmarshal([]byte(text), &names); err != nil {
+		return nil, fmt.Errorf("%w: the stages that %s returned: %w", errInputs, parent, err)
+	}
+	return names, nil
 }
 
 func (s *state) get(field, stage string) string { return s.stages[field+"|"+stage] }
@@ -83,32 +130,45 @@ func micros(s string) time.Time {
 	return time.UnixMicro(n).UTC()
 }
 
-// outcome is what a worker stores of an attempt.
+// outcome is what a worker stores of an attempt. Fields that say nothing are left out, as every stage of a run has one.
 type outcome struct {
-	Cache      string             `json:"cache"`
-	MissReason string             `json:"miss_reason"`
-	ActionKey  string             `json:"action_key"`
-	Code       string             `json:"code"`
-	FetchS     float64            `json:"fetch_s"`
-	ComputeS   float64            `json:"compute_s"`
-	StoreS     float64            `json:"store_s"`
-	Outputs    []artifact.Output  `json:"outputs"`
-	Warnings   []artifact.Warning `json:"warnings"`
+	Cache      string             `json:"cache,omitempty"`
+	MissReason string             `json:"miss_reason,omitempty"`
+	ActionKey  string             `json:"action_key,omitempty"`
+	Code       string             `json:"code,omitempty"`
+	FetchS     float64            `json:"fetch_s,omitempty"`
+	ComputeS   float64            `json:"compute_s,omitempty"`
+	StoreS     float64            `json:"store_s,omitempty"`
+	Outputs    []artifact.Output  `json:"outputs,omitempty"`
+	Warnings   []artifact.Warning `json:"warnings,omitempty"`
+	Logs       *artifact.Ref      `json:"logs,omitempty"`
 }
 
 func newOutcome(o *pipeline.Outcome) outcome {
-	out := outcome{Cache: o.Cache, MissReason: clip(o.MissReason), Code: o.Code, FetchS: o.FetchS, ComputeS: o.ComputeS, StoreS: o.StoreS, Outputs: o.Outputs, Warnings: o.Warnings}
+	out := outcome{Cache: o.Cache, MissReason: clip(o.MissReason), Code: o.Code, FetchS: o.FetchS, ComputeS: o.ComputeS, StoreS: o.StoreS, Outputs: o.Outputs, Warnings: o.Warnings, Logs: o.Logs}
 	if !o.ActionKey.IsZero() {
 		out.ActionKey = o.ActionKey.String()
 	}
 	return out
 }
 
+func parseOutcome(text string) (*outcome, error) {
+	var o outcome
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return nil, err
+	}
+	return &o, nil
+}
+
 // record makes a run record of the state.
 func (s *state) record(p *planIndex) (*pipeline.RunRecord, error) {
 	r := &pipeline.RunRecord{Schema: pipeline.RunSchema, RunID: s.run, Name: s.meta["name"], Status: s.meta["status"], Mode: s.meta["mode"], StoreID: s.meta["store"],
 		CreatedAt: micros(s.meta["created"]), StartedAt: micros(s.meta["started"]), FinishedAt: micros(s.meta["finished"]), Plan: s.planRef(), Seed: p.Seed,
-		Warnings: []artifact.Warning{}, Tags: map[string]string{}, Versions: map[string]string{}}
+		Warnings: []artifact.Warning{}, Tags: map[string]string{}, Versions: map[string]string{}, Parent: s.meta["parent"]}
+	r.Priority, _ = strconv.Atoi(s.meta["priority"])
+	if ms, err := strconv.ParseInt(s.meta["deadline"], 10, 64); err == nil {
+		r.Deadline = time.UnixMilli(ms).UTC()
+	}
 	if t := s.meta["submission"]; t != "" {
 		r.Submission = json.RawMessage(t)
 	}
@@ -125,31 +185,58 @@ func (s *state) record(p *planIndex) (*pipeline.RunRecord, error) {
 			return nil, fmt.Errorf("run %s: stage %s: %w", s.run, stage.Name, err)
 		}
 		r.Stages = append(r.Stages, *sr)
+		if made := expansionOf(sr.Outputs); made != nil {
+			r.Expansions = append(r.Expansions, pipeline.Expansion{Stage: stage.Name, Stages: made.Ref})
+		}
 	}
 	if r.Status != pipeline.Running {
 		r.Close()
 	}
-	if reason, ok := s.meta["cancel"]; ok && r.Status == pipeline.Canceled && r.Error == nil {
-		r.Error = &pipeline.Error{Class: pipeline.ClassCanceled, Message: "the run was canceled: " + reason}
-	}
+	s.explain(r)
 	return r, nil
+}
+
+// explain says why a run that no stage failed did not succeed.
+func (s *state) explain(r *pipeline.RunRecord) {
+	switch {
+	case r.Error != nil:
+	case r.Status == pipeline.Canceled:
+		r.Error = &pipeline.Error{Class: pipeline.ClassCanceled, Message: "the run was canceled: " + s.meta["cancel"]}
+	case r.Status == pipeline.Failed && s.meta["late"] != "":
+		r.Error = (&pipeline.Error{Class: pipeline.ClassStageFailed, Message: s.meta["late"]}).WithHint("give it more time, or more workers: what is finished is reused")
+	}
+}
+
+// expansionOf returns the output in which a stage returned stages, or nil.
+func expansionOf(outputs []artifact.Output) *artifact.Output {
+	for i := range outputs {
+		if outputs[i].MediaType == pipeline.StagesMediaType {
+			return &outputs[i]
+		}
+	}
+	return nil
 }
 
 // stage makes the record of one stage.
 func (s *state) stage(stage pipeline.Stage) (*pipeline.StageRecord, error) {
 	n := stage.Name
-	sr := &pipeline.StageRecord{Name: n, Kind: stage.Kind, Status: s.get("status", n), Worker: s.get("owner", n), Needs: stage.Upstream(), SkipReason: s.get("skip", n),
-		StartedAt: micros(s.get("started", n)), FinishedAt: micros(s.get("finished", n)), Outputs: []artifact.Output{}}
-	if sr.Status == statusReady {
+	fresh := pipeline.NewStageRecord(stage)
+	sr := &fresh
+	sr.Status, sr.Worker, sr.SkipReason, sr.ExpandedBy = s.get("status", n), s.get("owner", n), s.get("skip", n), s.get("def", n)
+	sr.StartedAt, sr.FinishedAt = micros(s.get("started", n)), micros(s.get("finished", n))
+	switch sr.Status {
+	case statusReady:
 		sr.Status = pipeline.Pending
+	case pipeline.Waiting:
+		sr.WaitReason = s.waitReason(n)
 	}
 	sr.Attempts, _ = strconv.Atoi(s.get("attempt", n))
 	if ready := micros(s.get("ready", n)); !ready.IsZero() && !sr.StartedAt.IsZero() {
 		sr.QueuedS = max(0, sr.StartedAt.Sub(ready).Seconds())
 	}
 	if t := s.get("out", n); t != "" {
-		var o outcome
-		if err := json.Unmarshal([]byte(t), &o); err != nil {
+		o, err := parseOutcome(t)
+		if err != nil {
 			return nil, err
 		}
 		o.describe(sr)
@@ -165,7 +252,7 @@ func (s *state) stage(stage pipeline.Stage) (*pipeline.StageRecord, error) {
 // describe copies the outcome into the record of its stage.
 func (o *outcome) describe(sr *pipeline.StageRecord) {
 	sr.Cache, sr.MissReason, sr.ActionKey, sr.Code = o.Cache, o.MissReason, o.ActionKey, o.Code
-	sr.FetchS, sr.ComputeS, sr.StoreS, sr.Warnings = o.FetchS, o.ComputeS, o.StoreS, o.Warnings
+	sr.FetchS, sr.ComputeS, sr.StoreS, sr.Warnings, sr.Logs = o.FetchS, o.ComputeS, o.StoreS, o.Warnings, o.Logs
 	if o.Outputs != nil && sr.Status == pipeline.Succeeded {
 		sr.Outputs = o.Outputs
 	}
@@ -174,31 +261,74 @@ func (o *outcome) describe(sr *pipeline.StageRecord) {
 // errInputs says that the state lacks what a stage needs.
 var errInputs = errors.New("the inputs of the stage are not known")
 
-// inputs returns the inputs of a stage whose needs are met.
-func (s *state) inputs(stage pipeline.Stage) ([]input, error) {
-	list := make([]input, 0, len(stage.Needs))
-	outputs := map[string][]artifact.Output{}
+// waitReason says what a stage is held by.
+func (s *state) waitReason(stage string) string {
+	var reasons []string
+	if signal := s.get("signal", stage); signal != "" && s.meta["signal|"+signal] == "" {
+		reasons = append(reasons, "the signal "+signal)
+	}
+	if due, err := strconv.ParseInt(s.get("due", stage), 10, 64); err == nil {
+		reasons = append(reasons, time.UnixMilli(due).UTC().Format(time.RFC3339))
+	}
+	return "waits for " + strings.Join(reasons, " and ")
+}
+
+// source is an input with the stage that gave it, if one did.
+type source struct {
+	pipeline.Input
+	stage, output string
+}
+
+// sources returns the inputs of a stage whose needs are met. One whose stage gave nothing is left out where the need says so.
+func (s *state) sources(stage pipeline.Stage) ([]source, error) {
+	var list []source
+	outcomes := map[string]*outcome{}
+	add := func(n pipeline.Need, from string, must bool) error {
+		o := outcomes[from]
+		if o == nil {
+			o = &outcome{}
+			if t := s.get("out", from); t != "" {
+				var err error
+				if o, err = parseOutcome(t); err != nil {
+					return fmt.Errorf("%w: outcome of %s: %w", errInputs, from, err)
+				}
+			}
+			outcomes[from] = o
+		}
+		for _, out := range o.Outputs {
+			if out.Name == n.Output {
+				list = append(list, source{pipeline.Input{Role: n.Role, Ref: out.Ref, Inline: out.Inline}, from, out.Name})
+				return nil
+			}
+		}
+		if must {
+			return fmt.Errorf("%w: stage %s has no output %s", errInputs, from, n.Output)
+		}
+		return nil
+	}
 	for _, n := range stage.Needs {
-		if n.Artifact != nil {
-			list = append(list, input{n.Role, *n.Artifact})
-			continue
-		}
-		if outputs[n.Stage] == nil {
-			var o outcome
-			if err := json.Unmarshal([]byte(s.get("out", n.Stage)), &o); err != nil {
-				return nil, fmt.Errorf("%w: outcome of %s: %w", errInputs, n.Stage, err)
+		switch {
+		case n.Artifact != nil:
+			list = append(list, source{Input: pipeline.Input{Role: n.Role, Ref: *n.Artifact}})
+		case n.Each:
+			children, err := s.made(n.Stage)
+			if err != nil {
+				return nil, err
 			}
-			outputs[n.Stage] = o.Outputs
-		}
-		found := false
-		for _, o := range outputs[n.Stage] {
-			if o.Name == n.Output {
-				list = append(list, input{n.Role, o.Ref})
-				found = true
+			for _, child := range children {
+				if err := add(n, child, false); err != nil {
+					return nil, err
+				}
+			}
+		case n.Output != "":
+			if err := add(n, n.Stage, n.OnFailure != pipeline.GoOn && !stage.Always); err != nil {
+				return nil, err
 			}
 		}
-		if !found {
-			return nil, fmt.Errorf("%w: stage %s has no output %s", errInputs, n.Stage, n.Output)
+	}
+	if c := stage.If; c != nil {
+		if err := add(pipeline.Need{Role: pipeline.ConditionRole, Stage: c.Stage, Output: c.Output}, c.Stage, true); err != nil {
+			return nil, err
 		}
 	}
 	return list, nil

@@ -5,54 +5,192 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/hashline/hashline/pipeline"
 )
 
-// finish commits a success and releases what it makes ready.
-func (w *Worker) finish(ctx context.Context, r result) error {
-	out, err := json.Marshal(newOutcome(r.out))
-	if err != nil {
-		return err
+// finish commits a success and releases what it makes ready. It returns the stage that this worker goes on with, if any.
+func (w *Worker) finish(ctx context.Context, r *result, s *state, goOn bool) (*successor, error) {
+	returned, err := w.returnedBy(ctx, r)
+	if e, ok := errors.AsType[*pipeline.Error](err); ok {
+		return nil, w.commitFailure(ctx, r, e, pipeline.Failed, 1)
 	}
-	args := append([]any{r.Stage, r.Attempt, w.info.ID, string(out), r.out.Cache}, eventArgs(r.events)...)
-	answer, err := finishScript.Run(ctx, w.redis, w.keys(r.Run).all(), args...).Slice()
-	if err != nil {
-		return err
+	if errors.Is(err, errPlan) {
+		return nil, w.commitFailure(ctx, r, &pipeline.Error{Class: pipeline.ClassInternal, Stage: r.Stage, Message: clip(err.Error())}, pipeline.Failed, 1)
 	}
-	return w.after(ctx, r.Run, answer)
+	if err != nil {
+		return nil, err
+	}
+	return w.end(ctx, r, s, pipeline.Succeeded, r.out.Cache, returned, goOn)
 }
 
-// after does what follows a change of the state.
-func (w *Worker) after(ctx context.Context, run string, answer []any) error {
-	if closed(answer) {
-		return w.settleRun(ctx, run)
+// skip ends a stage that has nothing to do.
+func (w *Worker) skip(ctx context.Context, r *result, s *state, reason string, goOn bool) (*successor, error) {
+	r.out.Outputs = nil
+	return w.end(ctx, r, s, pipeline.Skipped, clip(reason), "", goOn)
+}
+
+// returnedBy describes the stages that a stage returned, or is empty when its kind returns none.
+func (w *Worker) returnedBy(ctx context.Context, r *result) (string, error) {
+	if expansionOf(r.out.Outputs) == nil {
+		return "", nil
 	}
-	if what(answer) == "gone" {
-		return nil
+	out, err := json.Marshal(newOutcome(r.out))
+	if err != nil {
+		return "", err
 	}
-	return w.drain(ctx, run)
+	returned, err := w.expansion(ctx, r.Stage, string(out))
+	if err != nil {
+		return "", err
+	}
+	around, err := w.around(ctx, r.payload)
+	if err != nil {
+		return "", err
+	}
+	if err := pipeline.CheckExpansion(r.stage, upstream(r.stage, around), returned.Stages, w.registry); err != nil {
+		return "", &pipeline.Error{Class: pipeline.ClassStageFailed, Stage: r.Stage, Message: err.Error()}
+	}
+	return expand(r.Stage, returned.Stages, around[0], w.registry)
+}
+
+// around returns where a stage stands, and where the stage that returned that stands, up to the plan.
+func (w *Worker) around(ctx context.Context, p *payload) ([]*planIndex, error) {
+	var list []*planIndex
+	for def := p.Def; def != ""; {
+		i, err := w.returned(ctx, p.Run, def)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, i)
+		def, err = w.redis.HGet(ctx, w.keys(p.Run).name("stages"), "def|"+def).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, err
+		}
+	}
+	plan, err := w.plan(ctx, p.Run, p.Plan)
+	return append(list, plan), err
+}
+
+// upstream finds the stages that a stage needs, directly or not.
+func upstream(from pipeline.Stage, around []*planIndex) func(name string) (pipeline.Stage, bool) {
+	found := map[string]pipeline.Stage{}
+	for todo := from.Upstream(); len(todo) > 0; {
+		name := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if _, ok := found[name]; ok {
+			continue
+		}
+		for _, i := range around {
+			if s, ok := i.stage(name); ok {
+				found[name] = s
+				todo = append(todo, s.Upstream()...)
+				break
+			}
+		}
+	}
+	return func(name string) (pipeline.Stage, bool) {
+		s, ok := found[name]
+		return s, ok
+	}
+}
+
+// end commits the end of a stage that did not fail.
+func (w *Worker) end(ctx context.Context, r *result, s *state, status, message, returned string, goOn bool) (*successor, error) {
+	out, err := json.Marshal(newOutcome(r.out))
+	if err != nil {
+		return nil, err
+	}
+	more := 0
+	if goOn && !w.stopping() {
+		more = 1
+	}
+	args := append([]any{r.Stage, r.Attempt, w.info.ID, status, string(out), message, more, returned}, eventArgs(r.taken())...)
+	answer, err := finishScript.Run(ctx, w.redis, w.keys(r.Run).all(), args...).Slice()
+	if err != nil {
+		return nil, err
+	}
+	w.at("state updated")
+	s.stages["out|"+r.Stage] = string(out)
+	w.timer(r.Run, r.Priority, number(answer, 3))
+	next, err := w.next(ctx, r, s, answer)
+	if err != nil {
+		w.log.Warn("going on with the next stage; it will be handed over", "run", r.Run, "error", err)
+		next = nil
+	}
+	switch {
+	case closed(answer):
+		err = w.settleClosed(ctx, r.Run)
+	case what(answer) == "gone":
+		err = nil
+	case next == nil || number(answer, 2) > 0:
+		err = w.handOut(ctx, w.queue, r.Run, r.Priority)
+	}
+	w.at("outbox drained")
+	if err != nil { // the stage is over; what is left to do is done by the reconciler
+		w.log.Warn("handing out what follows; the reconciler will", "run", r.Run, "error", err)
+	}
+	return next, nil
+}
+
+// next returns the stage that finishScript gave this worker to go on with.
+func (w *Worker) next(ctx context.Context, r *result, s *state, answer []any) (*successor, error) {
+	name := text(answer, 4)
+	if name == "" {
+		return nil, nil
+	}
+	p := *r.payload
+	p.Stage, p.Def, p.Alone = name, text(answer, 6), false
+	attempt, err := strconv.Atoi(text(answer, 5))
+	if err != nil {
+		return nil, err
+	}
+	p.Attempt = attempt
+	stage, err := w.stage(ctx, &p)
+	if err == nil {
+		p.Kind = stage.Kind
+		_, known := w.registry.Kind(p.Kind)
+		if !known {
+			err = fmt.Errorf("%w: kind %s", errNotMine, p.Kind)
+		}
+	}
+	state := &state{run: r.Run, stages: map[string]string{}}
+	for field, value := range s.stages {
+		state.stages[field] = value
+	}
+	if err == nil {
+		err = w.loadNeeds(ctx, state, stage)
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.pass(ctx, handOver{run: p.Run, queue: w.queue, priority: p.Priority, entry: entry{p.Stage, p.Attempt}, owner: w.info.ID, event: pipeline.StepHandedOver, message: "its worker cannot go on with it"}))
+	}
+	return &successor{&p, stage, state}, nil
+}
+
+// settleClosed does what follows the end of a run.
+func (w *Worker) settleClosed(ctx context.Context, run string) error {
+	if w.store == nil { // the script has told everybody
+		return w.forget(ctx, run)
+	}
+	return w.settleRun(ctx, run)
 }
 
 // fail decides what follows an error, which the end of the attempt's context may have caused: the stage is handed over,
 // run again, waits for a damaged input to be made again, or has failed.
-func (w *Worker) fail(attempt context.Context, r result, failure error) error {
+func (w *Worker) fail(attempt context.Context, r *result, failure error) error {
 	cause, ctx := context.Cause(attempt), context.WithoutCancel(attempt)
-	h := stopped(r.Run, entry{r.Stage, r.Attempt}, w.info.ID)
 	if errors.Is(cause, errDraining) {
-		return w.pass(ctx, h)
-	}
-	if errors.Is(failure, errStale) && r.Attempt < maxStale {
-		h.message = failure.Error()
-		return w.pass(ctx, h)
+		return w.pass(ctx, stopped(r.payload, w.queue, w.info.ID))
 	}
 	if damaged, ok := errors.AsType[*pipeline.DamagedInput](failure); ok && cause == nil {
 		if done, err := w.redo(ctx, r, damaged); done || err != nil {
 			return err
 		}
 	}
-	e, status, limit := verdict(failure, cause)
+	e, status, limit := verdict(failure, cause, time.Duration(r.stage.Timeout))
 	e.Stage = r.Stage
 	if e.Class == pipeline.ClassUnreachable {
 		_ = pause(attempt, time.Duration(r.Attempt)*storePause)
@@ -64,62 +202,78 @@ func (w *Worker) fail(attempt context.Context, r result, failure error) error {
 const storePause = 250 * time.Millisecond
 
 // verdict says what an error means for its stage: the error for the record, the status, and how often the stage may fail
-// like that before it is final; 0 leaves that to the run.
-func verdict(failure, cause error) (e *pipeline.Error, status string, limit int) {
+// like that before it is final; 0 leaves that to the plan and the run.
+func verdict(failure, cause error, timeout time.Duration) (e *pipeline.Error, status string, limit int) {
 	e = pipeline.AsError(failure)
 	e.Message, e.Hint = clip(e.Message), clip(e.Hint)
 	if errors.Is(cause, errRunCanceled) {
 		e.Class = pipeline.ClassCanceled
 		return e, pipeline.Canceled, 1
 	}
+	if errors.Is(cause, errTimeout) {
+		e.Class, e.Message, e.Hint = pipeline.ClassStageFailed, fmt.Sprintf("it took longer than %s", timeout), "give the stage more time"
+		return e, pipeline.Failed, 0
+	}
 	switch e.Class {
-	case pipeline.ClassBadInput, pipeline.ClassUsage:
-		limit = 1
 	case pipeline.ClassUnreachable:
 		limit = maxRetries
 	case pipeline.ClassCanceled: // nobody asked for it
 		e.Class = pipeline.ClassStageFailed
 	}
-	if errors.Is(failure, errPlan) || errors.Is(failure, errStale) {
+	if pipeline.IsPermanent(failure) {
+		limit = 1
+	}
+	if errors.Is(failure, errPlan) || errors.Is(failure, errInputs) {
 		e.Class, limit = pipeline.ClassInternal, 1
 	}
 	return e, pipeline.Failed, limit
 }
 
-func (w *Worker) commitFailure(ctx context.Context, r result, e *pipeline.Error, status string, limit int) error {
-	text, err := json.Marshal(e)
+func (w *Worker) commitFailure(ctx context.Context, r *result, e *pipeline.Error, status string, limit int) error {
+	failure, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	out, err := json.Marshal(newOutcome(r.out))
+	outcome := newOutcome(r.out)
+	outcome.Outputs = nil
+	out, err := json.Marshal(outcome)
 	if err != nil {
 		return err
 	}
-	args := append([]any{r.Stage, r.Attempt, w.info.ID, string(text), e.Message, status, limit, string(out)}, eventArgs(r.events)...)
+	args := append([]any{r.Stage, r.Attempt, w.info.ID, string(failure), e.Message, status, limit, string(out)}, eventArgs(r.taken())...)
 	answer, err := failScript.Run(ctx, w.redis, w.keys(r.Run).all(), args...).Slice()
 	if err != nil {
 		return err
 	}
-	return w.after(ctx, r.Run, answer)
+	if number(answer, 3) == 1 { // what runs must be told to stop
+		if err := w.redis.Publish(ctx, w.key.cancelChannel(), r.Run).Err(); err != nil {
+			w.log.Warn("telling workers to stop; their next heartbeat will", "run", r.Run, "error", err)
+		}
+	}
+	switch {
+	case closed(answer):
+		return w.settleClosed(ctx, r.Run)
+	case what(answer) == "gone":
+		return nil
+	case number(answer, 2) > 0:
+		w.timer(r.Run, r.Priority, number(answer, 2))
+	}
+	return w.handOut(ctx, w.queue, r.Run, r.Priority)
 }
 
 // redo lets the stage that made a damaged input make it again. It reports false when no stage of the run can.
-func (w *Worker) redo(ctx context.Context, r result, damaged *pipeline.DamagedInput) (bool, error) {
-	inputs, err := w.resolve(ctx, r.Run, r.stage)
-	if err != nil {
-		return false, err
-	}
-	for i, n := range r.stage.Needs {
-		if n.Stage != "" && n.Role == damaged.Role && inputs[i].Ref == damaged.Ref {
-			return w.redoStage(ctx, r, n)
+func (w *Worker) redo(ctx context.Context, r *result, damaged *pipeline.DamagedInput) (bool, error) {
+	for _, in := range r.sources {
+		if in.stage != "" && in.Role == damaged.Role && in.Ref == damaged.Ref {
+			return w.redoStage(ctx, r, in)
 		}
 	}
 	return false, nil
 }
 
-func (w *Worker) redoStage(ctx context.Context, r result, n pipeline.Need) (bool, error) {
-	message := fmt.Sprintf("its output %s is damaged or gone", n.Output)
-	args := append([]any{r.Stage, r.Attempt, w.info.ID, n.Stage, maxRedos, message}, eventArgs(r.events)...)
+func (w *Worker) redoStage(ctx context.Context, r *result, in source) (bool, error) {
+	message := fmt.Sprintf("its output %s is damaged or gone", in.output)
+	args := append([]any{r.Stage, r.Attempt, w.info.ID, in.stage, maxRedos, message}, eventArgs(r.taken())...)
 	answer, err := redoScript.Run(ctx, w.redis, w.keys(r.Run).all(), args...).Text()
 	if err != nil {
 		return false, err
@@ -128,5 +282,5 @@ func (w *Worker) redoStage(ctx context.Context, r result, n pipeline.Need) (bool
 	case "limit", "canceled", "lost":
 		return false, nil
 	}
-	return true, w.drain(ctx, r.Run)
+	return true, w.handOut(ctx, w.queue, r.Run, r.Priority)
 }

@@ -1,9 +1,7 @@
 package tasks
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -34,6 +32,13 @@ const (
 // happening, and returns nil behind the last event of the run. An error of fn ends it. The events of a run that Redis has
 // forgotten come from the store; one that neither knows is ErrNoRun. A run whose record cannot be stored is an error.
 func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.Event) error) error {
+	if c.store != nil { // a long run's older events are no longer in Redis
+		last, err := c.archived(ctx, run, after, fn)
+		if err != nil && !errors.Is(err, artifact.ErrNotFound) {
+			return err
+		}
+		after = last
+	}
 	var silent outage
 	var over time.Time // since when the run is over without a record
 	seen := 0
@@ -63,7 +68,15 @@ func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.
 		}
 		silent = outage{}
 		seen += len(messages)
+		if seen > keepEvents && len(messages) > 0 {
+			if next, err = c.missed(ctx, run, next, fn); err != nil {
+				return err
+			}
+		}
 		for _, m := range messages {
+			if !later(m.ID, next) {
+				continue
+			}
 			next = m.ID
 			e := parseEvent(run, m)
 			if err := fn(e); err != nil {
@@ -74,6 +87,15 @@ func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.
 			}
 		}
 	}
+}
+
+// missed calls fn for events that were moved to the store before the watcher read them, and returns the id of the last.
+func (c *Client) missed(ctx context.Context, run, last string, fn func(pipeline.Event) error) (string, error) {
+	trimmed, err := c.redis.HGet(ctx, c.keys(run).name("meta"), "trimmed").Result()
+	if err != nil || !later(trimmed, last) {
+		return last, nil // an error is met again by the next read
+	}
+	return c.archived(ctx, run, last, fn)
 }
 
 // outage is a time in which Redis does not answer. It begins with the first failure, not with the last answer: a process
@@ -130,7 +152,7 @@ func (c *Client) read(ctx context.Context, run, after string, long bool) ([]redi
 		return nil, errForgotten
 	}
 	if values[1] == nil {
-		if values[0] != pipeline.Running && values[2] == c.store.ID() {
+		if values[0] != pipeline.Running && values[2] == c.storeID() {
 			return nil, errUnrecorded
 		}
 		return nil, nil
@@ -156,6 +178,9 @@ func (c *Client) readStream(ctx context.Context, run, after string, block time.D
 
 // replay gives the stored events behind one.
 func (c *Client) replay(ctx context.Context, run, after string, fn func(pipeline.Event) error) error {
+	if c.store == nil {
+		return forgotten(run)
+	}
 	b, err := c.store.Run(ctx, run, pipeline.EventsDocument)
 	if errors.Is(err, artifact.ErrNotFound) {
 		return forgotten(run)
@@ -163,22 +188,10 @@ func (c *Client) replay(ctx context.Context, run, after string, fn func(pipeline
 	if err != nil {
 		return err
 	}
-	var events []pipeline.Event
-	first := 0
-	for line := range bytes.Lines(b) {
-		var e pipeline.Event
-		if err := json.Unmarshal(line, &e); err != nil {
-			return fmt.Errorf("events of run %s: %w", run, err)
+	return eachEvent(b, func(e pipeline.Event) error {
+		if after != "" && e.ID != "" && !later(e.ID, after) {
+			return nil
 		}
-		events = append(events, e)
-		if after != "" && e.ID == after {
-			first = len(events)
-		}
-	}
-	for _, e := range events[first:] {
-		if err := fn(e); err != nil {
-			return err
-		}
-	}
-	return nil
+		return fn(e)
+	})
 }

@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 type WorkerOptions struct {
 	Concurrency int           // stages at a time; 0 means the number of processors
 	Cores       int           // goroutines that a stage may keep busy; 0 means the number of processors
+	Memory      int64         // bytes that stages may declare at a time; 0 means what this process may have, see DefaultMemory
 	Grace       time.Duration // how long stages may run on when the worker is told to stop; 0 means 20 s
 	ID          string        // unique among workers; empty: made up
 }
@@ -30,6 +32,9 @@ func (o *WorkerOptions) fill(host string) {
 	}
 	if o.Cores <= 0 {
 		o.Cores = runtime.GOMAXPROCS(0)
+	}
+	if o.Memory <= 0 {
+		o.Memory = DefaultMemory()
 	}
 	if o.Grace <= 0 {
 		o.Grace = 20 * time.Second
@@ -48,7 +53,11 @@ type Worker struct {
 	info    WorkerInfo
 
 	// slots has a unit for each stage at a time. One whose stage killed workers before takes them all, to run alone.
-	slots *semaphore.Weighted
+	slots  *semaphore.Weighted
+	memory *semaphore.Weighted // bytes
+
+	flights *flights
+	timers  timers
 
 	mu       sync.Mutex
 	attempts map[string]*attempt
@@ -75,18 +84,49 @@ func NewWorker(c Config, o WorkerOptions) (*Worker, error) {
 		host = "unknown"
 	}
 	o.fill(host)
-	w := &Worker{core: k, options: o, config: c, slots: semaphore.NewWeighted(int64(o.Concurrency)),
+	w := &Worker{core: k, options: o, config: c, slots: semaphore.NewWeighted(int64(o.Concurrency)), memory: semaphore.NewWeighted(o.Memory),
+		flights:  &flights{core: k, owner: o.ID, held: map[artifact.ActionKey]string{}},
 		attempts: map[string]*attempt{}, told: map[string]bool{}, active: map[string]time.Time{}, deaf: 5 * time.Second}
-	w.info = WorkerInfo{ID: o.ID, Host: host, PID: os.Getpid(), Store: k.store.ID(), Queue: k.queue, Kinds: c.Registry.Names(), Concurrency: o.Concurrency, StartedAt: time.Now().UTC()}
+	w.info = WorkerInfo{ID: o.ID, Host: host, PID: os.Getpid(), Store: k.storeID(), Queue: k.queue, Kinds: c.Registry.Names(), Concurrency: o.Concurrency, StartedAt: time.Now().UTC()}
 	return w, nil
 }
 
 // ID returns the worker's name in events and records.
 func (w *Worker) ID() string { return w.info.ID }
 
-// Run takes stages from the queue until ctx ends. Then it takes no more, gives those in progress the grace to finish,
-// hands the others over to other workers, and returns.
+// Run takes stages from the queue until ctx ends, by an asynq server of its own. Then it takes no more, gives those in
+// progress the grace to finish, hands the others over to other workers, and returns.
 func (w *Worker) Run(ctx context.Context) error {
+	w.conn.ringable(w.queue, cmp.Or(w.config.Poll, defaultPoll))
+	server := asynq.NewServerFromRedisClient(w.redis, w.serverConfig())
+	return w.run(ctx, func() error { return server.Start(w) }, func() {
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			server.Stop()
+		}()
+		for {
+			select {
+			case <-stopped:
+				return
+			case <-time.After(5 * time.Millisecond): // it may be held back by the doorbell
+				w.conn.bell.ring(w.queue)
+			}
+		}
+	}, server.Shutdown)
+}
+
+// Serve does what Run does but for taking tasks, which is left to an asynq server that the program has already: it processes the queue of the
+// Config, has the worker as handler of TaskType, and at least as many goroutines as WorkerOptions.Concurrency. Its Config
+// should have IsFailure and RetryDelay of this package. Serve returns when ctx has ended and the stages in progress are over
+// or handed to other workers; the server is to be shut down after that.
+func (w *Worker) Serve(ctx context.Context) error {
+	none := func() {}
+	return w.run(ctx, func() error { return nil }, none, none)
+}
+
+// run keeps the heartbeat and reconciles while tasks are taken.
+func (w *Worker) run(ctx context.Context, start func() error, stopTaking, shutDown func()) error {
 	own, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	if err := w.conn.check(own); err != nil {
@@ -101,8 +141,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	background.Go(func() { w.listen(own) })
 	background.Go(func() { w.checkRedis(own) })
 	background.Go(w.fingerprint)
-	server := asynq.NewServerFromRedisClient(w.redis, w.serverConfig())
-	if err := server.Start(asynq.HandlerFunc(w.process)); err != nil {
+	defer w.timers.stop()
+	if err := start(); err != nil {
 		stop()
 		background.Wait()
 		return unreachable(err, "")
@@ -110,13 +150,31 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.log.Info("worker started", "worker", w.info.ID, "queue", w.queue, "concurrency", w.options.Concurrency, "store", w.info.Store)
 	<-ctx.Done()
 	w.log.Info("worker stops", "worker", w.info.ID)
-	server.Stop()
+	stopTaking()
 	w.drainAttempts(own)
-	server.Shutdown()
+	shutDown()
 	stop()
 	background.Wait()
 	w.leave(context.WithoutCancel(ctx))
 	return nil
+}
+
+// defaultPoll is how long an idle worker sleeps when nobody wakes it.
+const defaultPoll = 500 * time.Millisecond
+
+// IsFailure is for the Config of an asynq server that has a Worker as handler: a task that is handed back, or whose lease ran
+// out, is not used up by that.
+func IsFailure(err error) bool {
+	return !errors.Is(err, errNotMine) && !errors.Is(err, asynq.ErrLeaseExpired)
+}
+
+// RetryDelay is for the same Config: a task that is handed back is to be taken by another worker soon. Tasks of other types keep
+// asynq's own delay.
+func RetryDelay(n int, err error, t *asynq.Task) time.Duration {
+	if t.Type() == TaskType {
+		return time.Second
+	}
+	return asynq.DefaultRetryDelayFunc(n, err, t)
 }
 
 // fingerprint has the code of all kinds scanned before their first stages ask for it, which would take each a few
@@ -140,19 +198,11 @@ func (w *Worker) leave(ctx context.Context) {
 }
 
 func (w *Worker) serverConfig() asynq.Config {
-	poll := w.config.Poll
-	if poll == 0 {
-		poll = 10 * time.Millisecond
-		if w.config.Conn.embedded {
-			poll = 2 * time.Millisecond
-		}
-	}
 	return asynq.Config{
-		Concurrency: w.options.Concurrency, Queues: map[string]int{w.queue: 1}, TaskCheckInterval: poll, DelayedTaskCheckInterval: time.Second,
+		Concurrency: w.options.Concurrency, Queues: map[string]int{w.queue: 1}, TaskCheckInterval: asynqPoll, DelayedTaskCheckInterval: time.Second,
 		// What is to be waited for was waited for before asynq is told to shut down.
 		ShutdownTimeout: time.Second, Logger: asynqLog{w.log}, LogLevel: asynq.WarnLevel,
-		IsFailure:      func(err error) bool { return !errors.Is(err, errNotMine) && !errors.Is(err, asynq.ErrLeaseExpired) },
-		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return time.Second },
+		IsFailure: IsFailure, RetryDelayFunc: RetryDelay,
 	}
 }
 
@@ -174,10 +224,18 @@ func (w *Worker) drainAttempts(ctx context.Context) {
 	}
 	for id, a := range w.await(late, w.deaf) {
 		w.log.Warn("a stage does not stop; it is handed over", "task", id)
-		if err := w.pass(ctx, stopped(a.run, a.entry, w.info.ID)); err != nil {
+		p := &payload{Run: a.run, Stage: a.stage, Attempt: a.attempt}
+		if err := w.pass(ctx, stopped(p, w.queue, w.info.ID)); err != nil {
 			w.log.Error("handing over a stage", "task", id, "error", err)
 		}
 	}
+}
+
+// stopping reports whether the worker takes no more.
+func (w *Worker) stopping() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.draining
 }
 
 // startDraining refuses attempts from now on and returns those that were claimed.
