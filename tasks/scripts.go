@@ -29,50 +29,67 @@ local function untilNext()
   if not next[2] or num(next[2]) >= never then return -1 end
   return math.max(0, math.floor(num(next[2]) - millis))
 end
-local function emit(kind, s, attempt, worker, message)
-  redis.call('XADD', events, 'MAXLEN', '~', '100000', '*', 'time', now, 'type', kind, 'stage', s, 'attempt', attempt, 'worker', worker, 'message', message)
+-- xadd adds an event; what it does not say is left out.
+local function xadd(kind, s, attempt, worker, message, data)
+  local a = {'XADD', events, 'MAXLEN', '~', '100000', '*', 'time', now, 'type', kind}
+  if s ~= '' then a[11], a[12], a[13], a[14] = 'stage', s, 'attempt', attempt end
+  local n = #a
+  if worker ~= '' then a[n + 1], a[n + 2] = 'worker', worker; n = n + 2 end
+  if message ~= '' then a[n + 1], a[n + 2] = 'message', message; n = n + 2 end
+  if data ~= '' then a[n + 1], a[n + 2] = 'data', data end
+  redis.call(unpack(a))
 end
+local function emit(kind, s, attempt, worker, message) xadd(kind, s, attempt, worker, message, '') end
 local function ended(status) return status == 'SUCCEEDED' or status == 'FAILED' or status == 'SKIPPED' or status == 'CANCELED' end
-local function takeOff(s)
-  local attempt = get('attempt', s)
-  redis.call('ZREM', outbox, s..'\n'..attempt)
-  redis.call('ZREM', pooled, s..'\n'..attempt)
-  redis.call('SREM', live, s)
-  redis.call('ZREM', timers, s)
+-- takeOff takes a stage, as it is, off the lists that it may stand on.
+local function takeOff(s, status, attempt)
+  if status == 'READY' then
+    redis.call('ZREM', outbox, s..'\n'..attempt)
+    redis.call('ZREM', pooled, s..'\n'..attempt)
+    redis.call('SREM', live, s)
+  elseif status == 'RUNNING' then redis.call('SREM', live, s)
+  elseif status == 'WAITING' then redis.call('ZREM', timers, s) end
 end
 `
 	// emitAll adds the events of an attempt, which are triples of ARGV from a place on: type, message, data.
 	luaEvents = `
 local function emitAll(from, s, attempt, worker)
-  for i = from, #ARGV, 3 do
-    redis.call('XADD', events, 'MAXLEN', '~', '100000', '*', 'time', now, 'type', ARGV[i], 'stage', s, 'attempt', attempt, 'worker', worker, 'message', ARGV[i + 1], 'data', ARGV[i + 2])
-  end
+  for i = from, #ARGV, 3 do xadd(ARGV[i], s, attempt, worker, ARGV[i + 1], ARGV[i + 2]) end
 end
 `
 	// ready hands a stage out under an attempt's number, unless it has to wait for a moment or a signal. fresh collects what
 	// became ready.
 	luaReady = `
 local fresh = {}
-local function ready(s, attempt)
-  takeOff(s)
-  local due, signal = tonumber(get('due', s)) or 0, get('signal', s)
-  if due > millis or (signal ~= '' and redis.call('HEXISTS', meta, 'signal|'..signal) == 0) then
+local function hand(s, attempt, due, signal, pool, order)
+  if due > millis or (signal and redis.call('HEXISTS', meta, 'signal|'..signal) == 0) then
     redis.call('HSET', st, 'status|'..s, 'WAITING', 'attempt|'..s, attempt, 'ready|'..s, now, 'owner|'..s, '')
     if due <= millis then due = never end
     redis.call('ZADD', timers, string.format('%.0f', due), s)
     return
   end
-  redis.call('HSET', st, 'status|'..s, 'READY', 'attempt|'..s, attempt, 'ready|'..s, now, 'owner|'..s, '')
+  redis.call('HSET', st, 'status|'..s, 'READY', 'attempt|'..s, attempt, 'ready|'..s, now)
   local list = outbox
-  if get('pool', s) ~= '' then list = pooled end
-  redis.call('ZADD', list, get('order', s), s..'\n'..attempt)
+  if pool then list = pooled end
+  redis.call('ZADD', list, order, s..'\n'..attempt)
   fresh[#fresh + 1] = s
+end
+local function plain(f) if not f or f == '' then return nil end return f end
+-- ready hands a stage out that had a number before; status is its present one.
+local function ready(s, status, attempt)
+  local f = redis.call('HMGET', st, 'attempt|'..s, 'due|'..s, 'signal|'..s, 'pool|'..s, 'order|'..s)
+  takeOff(s, status, f[1])
+  hand(s, attempt, tonumber(plain(f[2])) or 0, plain(f[3]), plain(f[4]), f[5])
 end
 -- first is called when the needs of a stage are met for the first time, or again.
 local function first(s)
-  local delay = tonumber(get('delay', s)) or 0
-  if delay > 0 and get('due', s) == '' then set('due', s, string.format('%.0f', millis + delay)) end
-  ready(s, (tonumber(get('attempt', s)) or 0) + 1)
+  local f = redis.call('HMGET', st, 'attempt|'..s, 'due|'..s, 'signal|'..s, 'pool|'..s, 'order|'..s, 'delay|'..s)
+  local due, delay = tonumber(plain(f[2])) or 0, tonumber(plain(f[6])) or 0
+  if delay > 0 and due == 0 then
+    due = millis + delay
+    set('due', s, string.format('%.0f', due))
+  end
+  hand(s, (tonumber(f[1]) or 0) + 1, due, plain(f[3]), plain(f[4]), f[5])
 end
 `
 	// spread carries the end of stages to what needs them: edges are counted, stages skipped or canceled by the policy of the
@@ -148,7 +165,7 @@ local function stop(reason, alive)
     local status = get('status', s)
     local idle = status == 'PENDING' or status == 'READY' or status == 'WAITING' or (status == 'RUNNING' and alive and not alive[get('owner', s)])
     if idle and get('always', s) ~= '1' then
-      takeOff(s)
+      takeOff(s, status, get('attempt', s))
       redis.call('HSET', st, 'status|'..s, 'CANCELED', 'skip|'..s, reason)
       redis.call('HINCRBY', meta, 'canceled', 1)
       over[#over + 1] = s
@@ -170,7 +187,7 @@ local function tolerated(s)
   return soft
 end
 local function lose(s, status, err)
-  takeOff(s)
+  takeOff(s, get('status', s), get('attempt', s))
   redis.call('HSET', st, 'status|'..s, status, 'finished|'..s, now, 'err|'..s, err)
   if status == 'CANCELED' then redis.call('HINCRBY', meta, 'canceled', 1)
   elseif not tolerated(s) then redis.call('HINCRBY', meta, 'failed', 1) end
@@ -228,28 +245,33 @@ return {1, untilNext()}
 // again.
 var claimScript = redis.NewScript(luaBase + `
 local s, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
-local status = get('status', s)
-if status == '' then return {'gone'} end
-if metaget('store') ~= ARGV[4] then return {'foreign'} end
-if redis.call('HEXISTS', meta, 'cancel') == 1 and get('always', s) ~= '1' then return {'canceled'} end
+local f = redis.call('HMGET', st, 'status|'..s, 'attempt|'..s, 'owner|'..s, 'always|'..s, 'pool|'..s, 'order|'..s)
+local m = redis.call('HMGET', meta, 'store', 'cancel', 'plan', 'paused', 'started')
+local status = f[1]
+if not status then return {'gone'} end
+if m[1] ~= ARGV[4] then return {'foreign'} end
+if m[2] and f[4] ~= '1' then return {'canceled'} end
 if ended(status) then return {'done'} end
-if get('attempt', s) ~= attempt or metaget('plan') ~= ARGV[5] then return {'stale'} end
-if status ~= 'RUNNING' or get('owner', s) ~= worker then
+if f[2] ~= attempt or m[3] ~= ARGV[5] then return {'stale'} end
+if status ~= 'RUNNING' or f[3] ~= worker then
   if status ~= 'READY' then return {'taken'} end
-  if redis.call('HEXISTS', meta, 'paused') == 1 then
+  local list = outbox
+  if f[5] and f[5] ~= '' then list = pooled end
+  redis.call('ZREM', list, s..'\n'..attempt)
+  if m[4] then
     -- The task is spent: the stage goes back to the list under the next number.
-    takeOff(s)
+    redis.call('SREM', live, s)
     redis.call('HSET', st, 'attempt|'..s, attempt + 1)
-    local list = outbox
-    if get('pool', s) ~= '' then list = pooled end
-    redis.call('ZADD', list, get('order', s), s..'\n'..(attempt + 1))
+    redis.call('ZADD', list, f[6], s..'\n'..(attempt + 1))
     return {'paused'}
   end
-  takeOff(s)
   redis.call('SADD', live, s)
   redis.call('HSET', st, 'status|'..s, 'RUNNING', 'owner|'..s, worker, 'started|'..s, now)
   if ARGV[6] == '1' then set('alone', s, attempt) end
-  if redis.call('HSETNX', meta, 'started', now) == 1 then emit('RUN_START', '', 0, worker, '') end
+  if not m[5] then
+    redis.call('HSET', meta, 'started', now)
+    emit('RUN_START', '', 0, worker, '')
+  end
   emit('STEP_START', s, attempt, worker, '')
 end
 local answer = {'ok'}
@@ -278,7 +300,9 @@ local status = get('status', s)
 if status == '' then return {'gone', 0, 0, -1} end
 emitAll(9, s, attempt, worker)
 if status ~= 'RUNNING' and status ~= 'READY' and status ~= 'WAITING' then return {'dup', 0, 0, -1} end
-takeOff(s)
+local current = attempt
+if status ~= 'RUNNING' then current = get('attempt', s) end
+takeOff(s, status, current)
 redis.call('HSET', st, 'status|'..s, ARGV[4], 'finished|'..s, now, 'out|'..s, ARGV[5], 'owner|'..s, worker)
 if ARGV[4] == 'SKIPPED' then
   set('skip', s, ARGV[6])
@@ -342,18 +366,25 @@ end
 more[#more + 1] = s
 local over = settle(spread(more))
 local answer = {'ok', over, #fresh, untilNext()}
-if ARGV[7] == '1' and redis.call('HEXISTS', meta, 'paused') == 0 and redis.call('HEXISTS', meta, 'cancel') == 0 then
-  local best, place = nil, nil
-  for _, to in ipairs(fresh) do
-    local order = tonumber(get('order', to))
-    if (not best or order < place) and get('pool', to) == '' and get('memory', to) == '' and get('crash', to) == '' then best, place = to, order end
+if ARGV[7] == '1' and #fresh > 0 then
+  local m = redis.call('HMGET', meta, 'paused', 'cancel')
+  local best, place, number, def = nil, nil, nil, nil
+  if not m[1] and not m[2] then
+    for i = 1, math.min(#fresh, 64) do
+      local to = fresh[i]
+      local f = redis.call('HMGET', st, 'order|'..to, 'pool|'..to, 'memory|'..to, 'crash|'..to, 'attempt|'..to, 'def|'..to)
+      local order = tonumber(f[1])
+      if (not best or order < place) and not plain(f[2]) and not plain(f[3]) and not plain(f[4]) then
+        best, place, number, def = to, order, f[5], f[6] or ''
+      end
+    end
   end
   if best then
-    takeOff(best)
+    redis.call('ZREM', outbox, best..'\n'..number)
     redis.call('SADD', live, best)
     redis.call('HSET', st, 'status|'..best, 'RUNNING', 'owner|'..best, worker, 'started|'..best, now)
-    emit('STEP_START', best, get('attempt', best), worker, '')
-    answer = {'ok', over, #fresh - 1, untilNext(), best, get('attempt', best), get('def', best)}
+    emit('STEP_START', best, number, worker, '')
+    answer = {'ok', over, #fresh - 1, answer[4], best, number, def}
   end
 end
 return answer
@@ -383,7 +414,7 @@ if final == 'FAILED' then
       set('due', s, string.format('%.0f', millis + pause))
     end
     emit('STEP_UP_FOR_RETRY', s, attempt, worker, ARGV[5])
-    ready(s, tonumber(attempt) + 1)
+    ready(s, status, tonumber(attempt) + 1)
     return {'retry', 0, pause, 0}
   end
 end
@@ -411,7 +442,7 @@ if ARGV[6] == '1' then
     return {'failed', settle(lose(s, 'FAILED', ARGV[9]))}
   end
 end
-ready(s, tonumber(attempt) + 1)
+ready(s, status, tonumber(attempt) + 1)
 return {'ok', 0}
 `)
 
@@ -429,12 +460,12 @@ if made == '' or made == 'FAILED' or made == 'SKIPPED' or made == 'CANCELED' the
 if made == 'SUCCEEDED' then
   if redis.call('HINCRBY', st, 'reset|'..up, 1) > tonumber(ARGV[5]) then return 'limit' end
   redis.call('HINCRBY', meta, 'over', -1)
-  ready(up, tonumber(get('attempt', up)) + 1)
+  ready(up, made, tonumber(get('attempt', up)) + 1)
   emit('STEP_UP_FOR_RETRY', up, get('attempt', up), worker, ARGV[6])
 end
 emitAll(7, s, attempt, worker)
 if redis.call('HDEL', st, 'edge|'..up..'\n'..s) == 1 then redis.call('HINCRBY', st, 'need|'..s, 1) end
-takeOff(s)
+takeOff(s, status, attempt)
 redis.call('HSET', st, 'status|'..s, 'PENDING', 'owner|'..s, '')
 return 'ok'
 `)
@@ -471,7 +502,7 @@ if ARGV[1] ~= '' then list = redis.call('ZRANGE', timers, 0, -1) end
 for _, s in ipairs(list) do
   if get('status', s) == 'WAITING' then
     local since = get('ready', s)
-    ready(s, get('attempt', s))
+    ready(s, 'WAITING', get('attempt', s))
     if get('status', s) == 'WAITING' then set('ready', s, since) end
   else
     redis.call('ZREM', timers, s)
