@@ -119,7 +119,9 @@ func (s *Server) start() bool {
 func (s *Server) CLI(args ...string) (string, error) {
 	_, port, _ := net.SplitHostPort(s.Addr)
 	cmd := exec.Command(Tool(s.t, "redis-cli"), append([]string{"-p", port, "-e"}, args...)...)
-	cmd.Env = append(os.Environ(), "REDISCLI_AUTH="+s.pass)
+	if s.pass != "" {
+		cmd.Env = append(os.Environ(), "REDISCLI_AUTH="+s.pass)
+	}
 	out, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
