@@ -187,7 +187,7 @@ func (c *column) finish(r *ColumnReport) (*frame.Column, error) {
 }
 
 // spread gives every row the value of its code.
-func spread[T any](c *codes, values []T, missing T) []T {
+func spread[T any](c *codeList, values []T, missing T) []T {
 	all := make([]T, 0, c.n)
 	for i, part := range c.parts {
 		for _, code := range part {
@@ -199,7 +199,7 @@ func spread[T any](c *codes, values []T, missing T) []T {
 		}
 		c.parts[i] = nil
 	}
-	*c = codes{}
+	*c = codeList{}
 	return all
 }
 

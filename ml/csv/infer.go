@@ -19,7 +19,7 @@ type column struct {
 	values  int // not missing
 
 	dict  *dict // nil when the column waits for a second pass
-	codes codes
+	codes codeList
 
 	plain, thousands, comma format
 	affix                   string // of numbers: what all of them begin or end with
@@ -68,35 +68,47 @@ func (c *column) distinct() int {
 
 // addBatch adds the values that a batch has in column i.
 func (c *column) addBatch(b *batch, i int, missing *missingTexts, scratch []byte) {
-	for row, line := range b.lines {
-		f := b.field(row, i)
-		if missing.has(f) {
+	row := 0
+	if c.dict != nil {
+		row = c.addCodes(b, i, missing, scratch)
+	}
+	for ; row < b.rows(); row++ {
+		if f := b.field(row, i); missing.has(f) {
 			c.missing++
-			c.addCode(frame.MissingCode)
-			continue
-		}
-		c.values++
-		if c.dict == nil {
-			c.observe(f, line, scratch)
-			continue
-		}
-		code, isNew := c.dict.add(f)
-		if isNew {
-			c.observe(f, line, scratch)
 		} else {
-			c.increases = false
-		}
-		c.addCode(code)
-		if isNew && int(code) >= maxDistinct && c.mayBeCounted() {
-			c.dict, c.codes = nil, codes{}
+			c.values++
+			c.observe(f, b.lines[row], scratch)
 		}
 	}
 }
 
-func (c *column) addCode(code int32) {
-	if c.dict != nil {
-		c.codes.add(code)
+// addCodes adds the values up to the first that gives up the dict, and returns the row behind it.
+func (c *column) addCodes(b *batch, i int, missing *missingTexts, scratch []byte) (next int) {
+	codes := c.codes.extend(b.rows())
+	absent, repeated := 0, false
+	for row := range codes {
+		next = row + 1
+		f := b.field(row, i)
+		if missing.has(f) {
+			absent++
+			codes[row] = frame.MissingCode
+			continue
+		}
+		code, isNew := c.dict.add(f)
+		codes[row] = code
+		if !isNew {
+			repeated = true
+			continue
+		}
+		c.observe(f, b.lines[row], scratch)
+		if int(code) >= maxDistinct && c.mayBeCounted() {
+			c.dict, c.codes = nil, codeList{}
+			break
+		}
 	}
+	c.missing, c.values = c.missing+absent, c.values+next-absent
+	c.increases = c.increases && !repeated
+	return next
 }
 
 // mayBeCounted reports whether the column can still turn out to hold numbers or dates.
@@ -205,8 +217,8 @@ func shorten(s string) string {
 	return s
 }
 
-// codes is a growing list that is never copied to grow: a column of a long table is large, and there are many.
-type codes struct {
+// codeList is a growing list that is never copied to grow: a column of a long table is large, and there are many.
+type codeList struct {
 	parts [][]int32
 	n     int
 }
@@ -216,23 +228,26 @@ const (
 	maxPart = 64 << 10
 )
 
-func (c *codes) add(code int32) {
+// extend makes the list longer by n and returns the new end, to be filled in.
+func (c *codeList) extend(n int) []int32 {
 	last := len(c.parts) - 1
-	if last < 0 || len(c.parts[last]) == cap(c.parts[last]) {
-		c.parts = append(c.parts, make([]int32, 0, min(max(minPart, c.n), maxPart)))
+	if last < 0 || cap(c.parts[last])-len(c.parts[last]) < n {
+		c.parts = append(c.parts, make([]int32, 0, max(n, min(max(minPart, c.n), maxPart))))
 		last++
 	}
-	c.parts[last] = append(c.parts[last], code)
-	c.n++
+	from := len(c.parts[last])
+	c.parts[last] = c.parts[last][:from+n]
+	c.n += n
+	return c.parts[last][from:]
 }
 
 // take returns all codes in one list and forgets them.
-func (c *codes) take() []int32 {
+func (c *codeList) take() []int32 {
 	all := make([]int32, 0, c.n)
 	for i, p := range c.parts {
 		all = append(all, p...)
 		c.parts[i] = nil
 	}
-	*c = codes{}
+	*c = codeList{}
 	return all
 }
