@@ -314,7 +314,7 @@ local more = {}
 if ARGV[8] ~= '' and get('made', s) == '' then
   local r = cjson.decode(ARGV[8])
   local place = tonumber(get('order', s)) or 0
-  for i, new in ipairs(r.stages) do new.order = tostring(place + i / 1000000) end
+  for i, new in ipairs(r.stages) do new.order = string.format('%.6f', place + i / 1000000) end
   add(r.stages)
   redis.call('HINCRBY', meta, 'total', #r.stages)
   set('made', s, r.names)
@@ -323,12 +323,12 @@ if ARGV[8] ~= '' and get('made', s) == '' then
     local need = 0
     for _, up in ipairs(new.ups or {}) do
       local of = get('status', up)
-      if r.isnew[up] then
-        need = need + 1
-      elseif not ended(of) then
-        need = need + 1
+      if not r.isnew[up] then -- one that is over may yet run again, if its output is found damaged
         gains[up] = gains[up] or {}
         table.insert(gains[up], new.name)
+      end
+      if r.isnew[up] or not ended(of) then
+        need = need + 1
       else
         redis.call('HSET', st, 'edge|'..up..'\n'..new.name, 1)
         if of ~= 'SUCCEEDED' and get('policy', up..'\n'..new.name) ~= 'continue' and get('always', new.name) ~= '1' then
