@@ -63,7 +63,8 @@ end
 `
 
 // enterScript: ARGV = token, milliseconds of the lock, window, then runs and their classes. Notes that the runs have
-// ready stages. Returns {0} if somebody fills the queue already, who will look again, else {dirty, run, how many, ..}.
+// ready stages. Returns {0} if the queue has no room, or somebody fills it already, who will look again; else
+// {dirty, run, how many, ..}.
 var enterScript = redis.NewScript(luaQueue + `
 for i = 4, #ARGV, 2 do
   if not redis.call('ZSCORE', waiting, ARGV[i]) then
@@ -72,8 +73,12 @@ for i = 4, #ARGV, 2 do
   end
 end
 local mark = redis.call('INCR', dirty)
+if redis.call('LLEN', pending) >= tonumber(ARGV[3]) then return {0} end
 if not redis.call('SET', lock, ARGV[1], 'NX', 'PX', ARGV[2]) then return {0} end
-return pick(tonumber(ARGV[3]), {mark})
+local answer = pick(tonumber(ARGV[3]), {mark})
+if #answer > 1 then return answer end
+redis.call('DEL', lock)
+return {0}
 `)
 
 // nextScript: ARGV = token, milliseconds of the lock, window, dirty as it was, number of runs without ready stages, those, then

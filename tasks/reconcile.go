@@ -77,17 +77,14 @@ func (w *Worker) reconcileRuns(ctx context.Context) error {
 
 func (w *Worker) reconcileSome(ctx context.Context, runs []redis.Z, r *round) error {
 	r.ready = map[string]map[string]int{}
-	answers := make([]*redis.Cmd, len(runs))
-	pipe := w.redis.Pipeline()
+	calls := make([]call, len(runs))
 	for i, z := range runs {
 		run, _ := z.Member.(string)
-		answers[i] = inspectScript.EvalSha(ctx, pipe, w.keys(run).all())
+		calls[i].keys = w.keys(run).all()
 	}
-	if _, err := pipe.Exec(ctx); redis.HasErrorPrefix(err, "NOSCRIPT") { // a server that does not have it yet
-		for i, z := range runs {
-			run, _ := z.Member.(string)
-			answers[i] = inspectScript.Run(ctx, w.redis, w.keys(run).all())
-		}
+	answers, err := w.runAll(ctx, inspectScript, calls)
+	if err != nil {
+		return err
 	}
 	var errs []error
 	for i, z := range runs {

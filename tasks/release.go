@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hashline/hashline/artifact"
@@ -39,7 +41,9 @@ func parseEntry(member string) (entry, error) {
 const (
 	fillLock  = time.Second
 	minWindow = 2   // tasks that may wait on a queue without a worker
-	perRun    = 4   // runs whose stages are handed to asynq at a time
+	atOnce    = 16  // tasks that are made at a time
+	perTask   = 8   // of those, of one run
+	inOrder   = 4   // stages of a run that are few enough to be handed over in their order
 	morePools = 100 // stages of pools that are looked at beyond what there is room for
 )
 
@@ -182,79 +186,103 @@ type slots struct {
 }
 
 // send hands stages of runs to asynq: picks are runs and how many stages each may have. It returns the runs that have no more,
-// and those whose others wait for a pool.
+// and those whose others wait for a pool. It asks for all runs at once, as many a time as there are steps.
 func (c *core) send(ctx context.Context, queue string, picks []any) (gone, blocked []any, err error) {
-	var mu sync.Mutex
-	var group errgroup.Group
-	group.SetLimit(perRun)
+	parts := make([]*part, 0, len(picks)/2)
+	peeks := make([]call, 0, len(picks)/2)
 	for i := 0; i+1 < len(picks); i += 2 {
-		run, n := text(picks, i), int(number(picks, i+1))
-		group.Go(func() error {
-			left, err := c.sendRun(ctx, queue, run, n)
-			mu.Lock()
-			defer mu.Unlock()
-			switch left {
-			case leftNone:
-				gone = append(gone, run)
-			case leftBlocked:
-				blocked = append(blocked, run)
-			}
-			return err
-		})
+		p := &part{run: text(picks, i), n: int(number(picks, i+1))}
+		parts = append(parts, p)
+		peeks = append(peeks, call{c.keys(p.run).all(), []any{p.n, p.n + morePools}})
 	}
-	err = group.Wait()
-	if len(picks) > 0 {
-		c.wake(ctx, queue)
+	if len(parts) == 0 {
+		return nil, nil, nil
 	}
-	return gone, blocked, err
+	answers, err := c.runAll(ctx, peekScript, peeks)
+	if err != nil {
+		return nil, nil, err
+	}
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, p := range parts {
+		answer, err := answers[i].Slice()
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := c.choose(ctx, queue, p, answer); err != nil {
+			return nil, nil, err
+		}
+		for _, some := range p.chunks() {
+			group.Go(func() error { return c.enqueueAll(ctx, p.state, some) })
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
+	c.wake(ctx, queue)
+	return c.sent(ctx, parts)
 }
 
-// What is left of a run's ready stages.
-const (
-	leftSome = iota
-	leftNone
-	leftBlocked
-)
+// sent notes which stages asynq has, and sorts the runs by what they have left.
+func (c *core) sent(ctx context.Context, parts []*part) (gone, blocked []any, err error) {
+	var notes []call
+	for _, p := range parts {
+		if len(p.chosen) > 0 {
+			notes = append(notes, call{c.keys(p.run).all(), p.members()})
+		}
+	}
+	answers, err := c.runAll(ctx, sentScript, notes)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, p := range parts {
+		rest := int64(p.blocked)
+		if len(p.chosen) > 0 {
+			if rest, err = answers[0].Int64(); err != nil {
+				return nil, nil, err
+			}
+			answers = answers[1:]
+		}
+		switch {
+		case rest == 0:
+			gone = append(gone, p.run)
+		case len(p.chosen) < p.n:
+			blocked = append(blocked, p.run)
+		}
+	}
+	return gone, blocked, nil
+}
+
+// part is what a run gets of the room on a queue.
+type part struct {
+	run     string
+	n       int // stages that there is room for
+	state   *state
+	chosen  []candidate
+	blocked int // stages that wait for a pool, of those that were looked at
+}
+
+func (p *part) members() []any {
+	list := make([]any, len(p.chosen))
+	for i, e := range p.chosen {
+		list[i] = e.member()
+	}
+	return list
+}
+
+// chunks splits many stages into parts that are handed over at a time; a few keep their order.
+func (p *part) chunks() [][]candidate {
+	if len(p.chosen) <= inOrder {
+		return [][]candidate{p.chosen}
+	}
+	return slices.Collect(slices.Chunk(p.chosen, (len(p.chosen)+perTask-1)/perTask))
+}
 
 // candidate is a ready stage as peekScript describes it.
 type candidate struct {
 	entry
 	def, pool string
 	alone     bool
-}
-
-// sendRun hands n ready stages of a run to asynq.
-func (c *core) sendRun(ctx context.Context, queue, run string, n int) (left int, err error) {
-	answer, err := peekScript.Run(ctx, c.redis, c.keys(run).all(), n, n+morePools).Slice()
-	if err != nil {
-		return leftSome, err
-	}
-	list, err := candidates(answer)
-	if err != nil || len(list) == 0 {
-		return leftNone, err
-	}
-	chosen, err := c.choose(ctx, queue, run, list, n)
-	if err != nil {
-		return leftSome, err
-	}
-	if len(chosen) == 0 {
-		return leftBlocked, nil
-	}
-	s := &state{run: run, meta: map[string]string{"store": text(answer, 0), "plan": text(answer, 1), "plan_bytes": text(answer, 2), "priority": text(answer, 3), "queue": queue}}
-	members, err := c.enqueueAll(ctx, s, chosen)
-	if err != nil {
-		return leftSome, err
-	}
-	rest, err := sentScript.Run(ctx, c.redis, c.keys(run).all(), members...).Int()
-	switch {
-	case err != nil:
-		return leftSome, err
-	case rest == 0:
-		return leftNone, nil
-	case len(chosen) < n:
-		return leftBlocked, nil
-	}
-	return leftSome, nil
 }
 
 func candidates(answer []any) ([]candidate, error) {
@@ -270,49 +298,77 @@ func candidates(answer []any) ([]candidate, error) {
 	return list, nil
 }
 
-// choose returns up to n of the stages: those of pools only as far as these have room.
-func (c *core) choose(ctx context.Context, queue, run string, list []candidate, n int) ([]candidate, error) {
-	var chosen []candidate
+// choose takes of what peekScript returned of a run as much as it may have: stages of pools only as far as these have room.
+func (c *core) choose(ctx context.Context, queue string, p *part, answer []any) error {
+	list, err := candidates(answer)
+	if err != nil {
+		return fmt.Errorf("run %s: %w", p.run, err)
+	}
+	p.state = &state{run: p.run, meta: map[string]string{"store": text(answer, 0), "plan": text(answer, 1), "plan_bytes": text(answer, 2), "priority": text(answer, 3), "queue": queue}}
 	full := map[string]bool{}
 	for _, e := range list {
-		if len(chosen) == n {
+		if len(p.chosen) == p.n {
 			break
 		}
-		if e.pool != "" {
-			if full[e.pool] {
-				continue
-			}
+		if e.pool != "" && !full[e.pool] {
 			k := c.queueKeys(queue)
-			ok, err := acquireScript.Run(ctx, c.redis, []string{k.name("pools"), k.pool(e.pool)}, e.pool, taskID(run, e.stage, e.attempt)).Int()
+			ok, err := acquireScript.Run(ctx, c.redis, []string{k.name("pools"), k.pool(e.pool)}, e.pool, taskID(p.run, e.stage, e.attempt)).Int()
 			if err != nil {
-				return nil, err
+				return err
 			}
-			if ok == 0 {
-				full[e.pool] = true
-				continue
-			}
+			full[e.pool] = ok == 0
 		}
-		chosen = append(chosen, e)
+		if full[e.pool] {
+			p.blocked++
+			continue
+		}
+		p.chosen = append(p.chosen, e)
 	}
-	return chosen, nil
+	return nil
 }
 
-// enqueueAll makes tasks of stages, in their order, and returns which of them need no task any more. A stage that can never
-// have one fails.
-func (c *core) enqueueAll(ctx context.Context, s *state, list []candidate) ([]any, error) {
-	members := make([]any, len(list))
-	for i, e := range list {
-		members[i] = e.member()
+// enqueueAll makes tasks of stages, in their order. A stage that can never have one fails.
+func (c *core) enqueueAll(ctx context.Context, s *state, list []candidate) error {
+	for _, e := range list {
 		err := c.enqueue(ctx, s, e)
 		if errors.Is(err, errPlan) || errors.Is(err, errPayload) {
 			c.log.Error("a stage that cannot be handed out", "run", s.run, "stage", e.stage, "error", err)
 			err = c.giveUp(ctx, s, e.entry, err)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return members, nil
+	return nil
+}
+
+// call is a script's keys and arguments.
+type call struct {
+	keys []string
+	args []any
+}
+
+// runAll runs a script for each of many calls in one step. An error is of Redis as a whole; what is wrong with one call is
+// in its answer.
+func (c *core) runAll(ctx context.Context, script *redis.Script, calls []call) ([]*redis.Cmd, error) {
+	if len(calls) == 0 {
+		return nil, nil
+	}
+	answers := make([]*redis.Cmd, len(calls))
+	pipe := c.redis.Pipeline()
+	for i, call := range calls {
+		answers[i] = script.EvalSha(ctx, pipe, call.keys, call.args...)
+	}
+	_, err := pipe.Exec(ctx)
+	for i, call := range calls { // a server may not have the script yet
+		if redis.HasErrorPrefix(answers[i].Err(), "NOSCRIPT") {
+			answers[i], err = script.Run(ctx, c.redis, call.keys, call.args...), nil
+		}
+	}
+	if err != nil && away(err) {
+		return nil, err
+	}
+	return answers, nil
 }
 
 // enqueue makes the task of an attempt, in the queue of its run, unless there is or was one.
