@@ -61,64 +61,79 @@ end
 	// became ready.
 	luaReady = `
 local fresh = {}
-local function hand(s, attempt, due, signal, pool, order)
-  if due > millis or (signal and redis.call('HEXISTS', meta, 'signal|'..signal) == 0) then
+local function plain(f) if not f or f == '' then return nil end return f end
+-- look reads what it takes to hand a stage out.
+local function look(s)
+  local f = redis.call('HMGET', st, 'status|'..s, 'attempt|'..s, 'due|'..s, 'signal|'..s, 'pool|'..s, 'order|'..s, 'delay|'..s, 'always|'..s, 'memory|'..s, 'crash|'..s, 'def|'..s)
+  return {name = s, status = f[1], attempt = f[2], due = tonumber(plain(f[3])) or 0, signal = plain(f[4]), pool = plain(f[5]), order = f[6], delay = tonumber(plain(f[7])) or 0,
+    always = f[8] == '1', apart = plain(f[5]) or plain(f[9]) or plain(f[10]), def = f[11] or ''}
+end
+local function hand(f, attempt)
+  local s = f.name
+  f.attempt = attempt
+  if f.due > millis or (f.signal and redis.call('HEXISTS', meta, 'signal|'..f.signal) == 0) then
     redis.call('HSET', st, 'status|'..s, 'WAITING', 'attempt|'..s, attempt, 'ready|'..s, now, 'owner|'..s, '')
+    local due = f.due
     if due <= millis then due = never end
     redis.call('ZADD', timers, string.format('%.0f', due), s)
     return
   end
   redis.call('HSET', st, 'status|'..s, 'READY', 'attempt|'..s, attempt, 'ready|'..s, now)
-  local list = outbox
-  if pool then list = pooled end
-  redis.call('ZADD', list, order, s..'\n'..attempt)
-  fresh[#fresh + 1] = s
+  fresh[#fresh + 1] = f
 end
-local function plain(f) if not f or f == '' then return nil end return f end
 -- ready hands a stage out that had a number before; status is its present one.
 local function ready(s, status, attempt)
-  local f = redis.call('HMGET', st, 'attempt|'..s, 'due|'..s, 'signal|'..s, 'pool|'..s, 'order|'..s)
-  takeOff(s, status, f[1])
-  hand(s, attempt, tonumber(plain(f[2])) or 0, plain(f[3]), plain(f[4]), f[5])
+  local f = look(s)
+  takeOff(s, status, f.attempt)
+  hand(f, attempt)
 end
--- first is called when the needs of a stage are met for the first time, or again.
-local function first(s)
-  local f = redis.call('HMGET', st, 'attempt|'..s, 'due|'..s, 'signal|'..s, 'pool|'..s, 'order|'..s, 'delay|'..s)
-  local due, delay = tonumber(plain(f[2])) or 0, tonumber(plain(f[6])) or 0
-  if delay > 0 and due == 0 then
-    due = millis + delay
-    set('due', s, string.format('%.0f', due))
+-- first is called with what look found when the needs of a stage are met for the first time, or again.
+local function first(f)
+  if f.delay > 0 and f.due == 0 then
+    f.due = millis + f.delay
+    set('due', f.name, string.format('%.0f', f.due))
   end
-  hand(s, (tonumber(f[1]) or 0) + 1, due, plain(f[3]), plain(f[4]), f[5])
+  hand(f, (tonumber(f.attempt) or 0) + 1)
+end
+-- list puts what became ready on the lists, but for one. It is the last thing that a script does.
+local function list(without)
+  for _, f in ipairs(fresh) do
+    if f ~= without then
+      local to = outbox
+      if f.pool then to = pooled end
+      redis.call('ZADD', to, f.order, f.name..'\n'..f.attempt)
+    end
+  end
 end
 `
 	// spread carries the end of stages to what needs them: edges are counted, stages skipped or canceled by the policy of the
 	// need. It returns how many stages are over by it, the ones it was given included.
 	luaSpread = `
-local function spread(queue)
+local reason = nil
+-- canceled returns why the run is canceled, or false.
+local function canceled()
+  if reason == nil then reason = redis.call('HGET', meta, 'cancel') end
+  return reason
+end
+local function spread(queue, known)
   local n = 0
   while #queue > 0 do
     local from = table.remove(queue)
-    local status = get('status', from)
+    local status = known or get('status', from)
+    known = nil
     n = n + 1
     for _, to in ipairs(cjson.decode(redis.call('HGET', down, from) or '[]')) do
       local counts = status == 'SUCCEEDED'
-      local policy = ''
-      if not counts then
-        policy = get('policy', from..'\n'..to)
-        counts = policy == 'continue' or get('always', to) == '1'
-      end
+      if not counts then counts = get('policy', from..'\n'..to) == 'continue' or get('always', to) == '1' end
       if counts then
-        if redis.call('HSETNX', st, 'edge|'..from..'\n'..to, 1) == 1 then
-          local left = redis.call('HINCRBY', st, 'need|'..to, -1)
-          if left <= 0 and get('status', to) == 'PENDING' then
-            if redis.call('HEXISTS', meta, 'cancel') == 1 and get('always', to) ~= '1' then
-              redis.call('HSET', st, 'status|'..to, 'CANCELED', 'skip|'..to, metaget('cancel'))
-              redis.call('HINCRBY', meta, 'canceled', 1)
-              queue[#queue + 1] = to
-            else
-              first(to)
-            end
+        if redis.call('HSETNX', st, 'edge|'..from..'\n'..to, 1) == 1 and redis.call('HINCRBY', st, 'need|'..to, -1) <= 0 then
+          local f = look(to)
+          if f.status == 'PENDING' and canceled() and not f.always then
+            redis.call('HSET', st, 'status|'..to, 'CANCELED', 'skip|'..to, canceled())
+            redis.call('HINCRBY', meta, 'canceled', 1)
+            queue[#queue + 1] = to
+          elseif f.status == 'PENDING' then
+            first(f)
           end
         end
       elseif get('status', to) == 'PENDING' then
@@ -151,22 +166,23 @@ local function settle(n)
   if metaget('store') == '' then
     redis.call('HSET', meta, 'announced', now)
     emit(word, '', 0, '', '')
-    for _, k in ipairs(KEYS) do redis.call('EXPIRE', k, metaget('keep')) end
+    for i = 1, 5 do redis.call('EXPIRE', KEYS[i], metaget('keep')) end -- the lists are empty
   end
   return 1
 end
 `
 	// stop cancels what does not run. alive is a table of the workers that live, or nil to believe all owners alive.
 	luaStop = `
-local function stop(reason, alive)
-  redis.call('HSETNX', meta, 'cancel', reason)
+local function stop(why, alive)
+  redis.call('HSETNX', meta, 'cancel', why)
+  reason = nil
   local over = {}
   for _, s in ipairs(redis.call('HKEYS', down)) do
     local status = get('status', s)
     local idle = status == 'PENDING' or status == 'READY' or status == 'WAITING' or (status == 'RUNNING' and alive and not alive[get('owner', s)])
     if idle and get('always', s) ~= '1' then
       takeOff(s, status, get('attempt', s))
-      redis.call('HSET', st, 'status|'..s, 'CANCELED', 'skip|'..s, reason)
+      redis.call('HSET', st, 'status|'..s, 'CANCELED', 'skip|'..s, why)
       redis.call('HINCRBY', meta, 'canceled', 1)
       over[#over + 1] = s
     end
@@ -199,17 +215,22 @@ local function lose(s, status, err)
       end
     end
   end
-  return n + spread({s})
+  return n + spread({s}, status)
 end
 `
 	// add puts stages into the state: [{name, order, down, fields, policies}].
 	luaAdd = `
 local function add(stages)
   for _, s in ipairs(stages) do
-    redis.call('HSET', st, 'order|'..s.name, s.order, 'status|'..s.name, 'PENDING', 'attempt|'..s.name, 0)
-    redis.call('HSET', down, s.name, s.down)
-    for k, v in pairs(s.fields) do set(k, s.name, v) end
+    local a = {'HSET', st, 'order|'..s.name, s.order, 'status|'..s.name, 'PENDING', 'attempt|'..s.name, 0, 'need|'..s.name, s.need}
+    local n = #a
+    for k, v in pairs(s.fields) do
+      a[n + 1], a[n + 2] = k..'|'..s.name, v
+      n = n + 2
+    end
     for from, policy in pairs(s.policies) do set('policy', from..'\n'..s.name, policy) end
+    redis.call(unpack(a))
+    redis.call('HSET', down, s.name, s.down)
   end
 end
 `
@@ -228,14 +249,17 @@ emit('RUN_ENQUEUED', '', 0, '', '')
 add(r.stages)
 local over = {}
 for _, s in ipairs(r.stages) do
-  set('need', s.name, s.need)
-  if ended(get('status', s.name)) then over[#over + 1] = s.name end
+  if s.fields.status then over[#over + 1] = s.name end
 end
 local n = spread(over)
 for _, s in ipairs(r.stages) do
-  if s.need == 0 and get('status', s.name) == 'PENDING' then first(s.name) end
+  if s.need == 0 and not s.fields.status then
+    local f = look(s.name)
+    if f.status == 'PENDING' then first(f) end
+  end
 end
 if n > 0 then settle(n) end
+list()
 return {1, untilNext()}
 `)
 
@@ -358,36 +382,27 @@ if ARGV[8] ~= '' and get('made', s) == '' then
         redis.call('HINCRBY', meta, 'canceled', 1)
         more[#more + 1] = new.name
       else
-        first(new.name)
+        first(look(new.name))
       end
     end
   end
 end
-more[#more + 1] = s
-local over = settle(spread(more))
-local answer = {'ok', over, #fresh, untilNext()}
-if ARGV[7] == '1' and #fresh > 0 then
-  local m = redis.call('HMGET', meta, 'paused', 'cancel')
-  local best, place, number, def = nil, nil, nil, nil
-  if not m[1] and not m[2] then
-    for i = 1, math.min(#fresh, 64) do
-      local to = fresh[i]
-      local f = redis.call('HMGET', st, 'order|'..to, 'pool|'..to, 'memory|'..to, 'crash|'..to, 'attempt|'..to, 'def|'..to)
-      local order = tonumber(f[1])
-      if (not best or order < place) and not plain(f[2]) and not plain(f[3]) and not plain(f[4]) then
-        best, place, number, def = to, order, f[5], f[6] or ''
-      end
-    end
-  end
-  if best then
-    redis.call('ZREM', outbox, best..'\n'..number)
-    redis.call('SADD', live, best)
-    redis.call('HSET', st, 'status|'..best, 'RUNNING', 'owner|'..best, worker, 'started|'..best, now)
-    emit('STEP_START', best, number, worker, '')
-    answer = {'ok', over, #fresh - 1, answer[4], best, number, def}
+local n = 0
+if #more > 0 then n = spread(more) end
+local over = settle(n + spread({s}, ARGV[4]))
+local due = untilNext()
+local best = nil
+if ARGV[7] == '1' and #fresh > 0 and not canceled() and redis.call('HEXISTS', meta, 'paused') == 0 then
+  for _, f in ipairs(fresh) do
+    if not f.apart and (not best or tonumber(f.order) < tonumber(best.order)) then best = f end
   end
 end
-return answer
+list(best)
+if not best then return {'ok', over, #fresh, due} end
+redis.call('SADD', live, best.name)
+redis.call('HSET', st, 'status|'..best.name, 'RUNNING', 'owner|'..best.name, worker, 'started|'..best.name, now)
+emit('STEP_START', best.name, best.attempt, worker, '')
+return {'ok', over, #fresh - 1, due, best.name, tostring(best.attempt), best.def}
 `)
 
 // failScript: ARGV = stage, attempt, worker, error, message, status (FAILED or CANCELED), how often it may fail before
@@ -415,11 +430,13 @@ if final == 'FAILED' then
     end
     emit('STEP_UP_FOR_RETRY', s, attempt, worker, ARGV[5])
     ready(s, status, tonumber(attempt) + 1)
+    list()
     return {'retry', 0, pause, 0}
   end
 end
 emit('STEP_FAILURE', s, attempt, worker, ARGV[5])
 local closed = settle(lose(s, final, ARGV[4]))
+list()
 local stops = 0
 if not stopped and redis.call('HEXISTS', meta, 'cancel') == 1 then stops = 1 end
 return {'ok', closed, 0, stops}
@@ -434,15 +451,22 @@ local status = get('status', s)
 if status == '' then return {'gone', 0} end
 if (status ~= 'RUNNING' and status ~= 'READY') or get('attempt', s) ~= attempt or (status == 'RUNNING' and get('owner', s) ~= worker) then return {'stale', 0} end
 emit(ARGV[4], s, attempt, worker, ARGV[5])
-if redis.call('HEXISTS', meta, 'cancel') == 1 and get('always', s) ~= '1' then return {'ok', settle(lose(s, 'CANCELED', ''))} end
+if redis.call('HEXISTS', meta, 'cancel') == 1 and get('always', s) ~= '1' then
+  local closed = settle(lose(s, 'CANCELED', ''))
+  list()
+  return {'ok', closed}
+end
 if ARGV[6] == '1' then
   redis.call('HINCRBY', st, 'crash|'..s, 1)
   if ARGV[8] == '0' or (get('alone', s) == attempt and redis.call('HINCRBY', st, 'lonely|'..s, 1) >= tonumber(ARGV[8])) then
     emit('STEP_FAILURE', s, attempt, worker, ARGV[5])
-    return {'failed', settle(lose(s, 'FAILED', ARGV[9]))}
+    local closed = settle(lose(s, 'FAILED', ARGV[9]))
+    list()
+    return {'failed', closed}
   end
 end
 ready(s, status, tonumber(attempt) + 1)
+list()
 return {'ok', 0}
 `)
 
@@ -461,6 +485,7 @@ if made == 'SUCCEEDED' then
   if redis.call('HINCRBY', st, 'reset|'..up, 1) > tonumber(ARGV[5]) then return 'limit' end
   redis.call('HINCRBY', meta, 'over', -1)
   ready(up, made, tonumber(get('attempt', up)) + 1)
+  list()
   emit('STEP_UP_FOR_RETRY', up, get('attempt', up), worker, ARGV[6])
 end
 emitAll(7, s, attempt, worker)
@@ -478,6 +503,7 @@ local alive = {}
 for _, w in ipairs(cjson.decode(ARGV[2])) do alive[w] = true end
 if ARGV[3] == '1' then redis.call('HSETNX', meta, 'late', ARGV[1]) end
 local n = stop(ARGV[1], alive)
+list()
 if n == 0 then return {1, 0} end
 return {1, settle(n)}
 `)
@@ -497,9 +523,9 @@ return changed
 var wakeScript = redis.NewScript(luaBase + luaReady + `
 if metaget('status') ~= 'RUNNING' then return {-1, -1} end
 if ARGV[1] ~= '' and redis.call('HSETNX', meta, 'signal|'..ARGV[1], now) == 1 then emit('ENGINE_EVENT', '', 0, '', 'signal '..ARGV[1]) end
-local list = redis.call('ZRANGEBYSCORE', timers, '-inf', string.format('%.0f', millis))
-if ARGV[1] ~= '' then list = redis.call('ZRANGE', timers, 0, -1) end
-for _, s in ipairs(list) do
+local waiting = redis.call('ZRANGEBYSCORE', timers, '-inf', string.format('%.0f', millis))
+if ARGV[1] ~= '' then waiting = redis.call('ZRANGE', timers, 0, -1) end
+for _, s in ipairs(waiting) do
   if get('status', s) == 'WAITING' then
     local since = get('ready', s)
     ready(s, 'WAITING', get('attempt', s))
@@ -508,6 +534,7 @@ for _, s in ipairs(list) do
     redis.call('ZREM', timers, s)
   end
 end
+list()
 return {#fresh, untilNext()}
 `)
 
@@ -532,7 +559,8 @@ return answer
 // sentScript: ARGV = members of the outbox whose tasks asynq has.
 var sentScript = redis.NewScript(luaBase + `
 for _, m in ipairs(ARGV) do
-  local n = redis.call('ZREM', outbox, m) + redis.call('ZREM', pooled, m)
+  local n = redis.call('ZREM', outbox, m)
+  if n == 0 then n = redis.call('ZREM', pooled, m) end
   if n > 0 then redis.call('SADD', live, string.match(m, '^[^\n]*')) end
 end
 return redis.call('ZCARD', outbox) + redis.call('ZCARD', pooled)
@@ -564,7 +592,7 @@ return answer
 var announceScript = redis.NewScript(luaBase + `
 if redis.call('EXISTS', meta) == 0 or redis.call('HSETNX', meta, 'announced', now) == 0 then return 0 end
 emit(ARGV[1], '', 0, '', ARGV[2])
-for _, k in ipairs(KEYS) do redis.call('EXPIRE', k, ARGV[3]) end
+for i = 1, 5 do redis.call('EXPIRE', KEYS[i], ARGV[3]) end -- the lists are empty
 return 1
 `)
 
