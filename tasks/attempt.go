@@ -50,6 +50,9 @@ func (w *Worker) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	stage, why := w.foreign(ctx, p)
 	if why != "" {
 		w.tell(ctx, p, why)
+		if err := w.refill(ctx, w.queue); err != nil {
+			w.log.Warn("filling the queue; the reconciler will", "error", err)
+		}
 		return fmt.Errorf("%w: %s", errNotMine, why)
 	}
 	return w.process(ctx, p, stage)
@@ -220,7 +223,7 @@ func (w *Worker) claim(ctx context.Context, p *payload, stage pipeline.Stage) (*
 	if what(answer) == "done" { // whoever did it may have died before it handed out what follows
 		return nil, w.handOut(context.WithoutCancel(ctx), w.queue, p.Run, p.Priority)
 	}
-	return nil, nil
+	return nil, w.refill(context.WithoutCancel(ctx), w.queue)
 }
 
 // claimed reads the outcomes that claimScript returned.

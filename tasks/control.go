@@ -165,7 +165,7 @@ func (c *Client) SetPool(ctx context.Context, name string, limit int) error {
 		err = freeScript.Run(ctx, c.redis, []string{k.name("waiting"), k.name("blocked"), k.pool(name)}).Err()
 	}
 	if err == nil {
-		err = c.handOutAll(ctx, c.queue, nil)
+		err = c.refill(ctx, c.queue)
 	}
 	if err != nil {
 		return unreachable(err, "")

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibiken/asynq"
+
 	"github.com/hashline/hashline/pipeline"
 )
 
@@ -559,4 +561,46 @@ func TestEventsOfALongRun(t *testing.T) {
 			t.Errorf("%d events stored, %v", lines, err)
 		}
 	})
+}
+
+// The tasks of a canceled run leave the queue without any stage ending: the stages of others follow at once.
+func TestCanceledTasksMakeRoom(t *testing.T) {
+	b := newBench(t, "")
+	ctx := context.Background()
+	many := plan()
+	for i := range 40 {
+		many.Stages = append(many.Stages, stage(fmt.Sprintf("s%d", i), "text", textParams{fmt.Sprint(i)}))
+	}
+	canceled, next := b.submit(many), b.submit(diamond())
+	if err := b.client.Cancel(ctx, canceled, "enough"); err != nil {
+		t.Fatal(err)
+	}
+	waiting := b.client.queueKeys(b.client.queue)
+	if n, err := b.conn.redis.LLen(ctx, waiting.all()[5]).Result(); err != nil || n == 0 {
+		t.Fatalf("%d tasks of the canceled run on the queue, %v", n, err)
+	}
+	w, err := NewWorker(b.config, WorkerOptions{Concurrency: 1}) // without a reconciler
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		id, err := b.conn.redis.LPop(ctx, waiting.all()[5]).Result()
+		if err != nil {
+			break
+		}
+		payload, err := b.conn.redis.HGet(ctx, "asynq:{"+b.client.queue+"}:t:"+id, "msg").Result()
+		if err != nil || payload == "" {
+			t.Fatal(err)
+		}
+		info, err := asynq.NewInspectorFromRedisClient(b.conn.redis).GetTaskInfo(b.client.queue, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.ProcessTask(ctx, asynq.NewTask(TaskType, info.Payload)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, _ := b.wait(next); r.Status != pipeline.Succeeded {
+		t.Errorf("status %s", r.Status)
+	}
 }

@@ -110,6 +110,11 @@ func (c *core) handOut(ctx context.Context, queue, run string, priority int) err
 	return c.handOutAll(ctx, queue, map[string]int{run: priority})
 }
 
+// refill fills the queue again when a task has left it in another way than by the end of its stage.
+func (c *core) refill(ctx context.Context, queue string) error {
+	return c.handOutAll(ctx, queue, map[string]int{"": 0})
+}
+
 // handOutAll does what handOut does for runs with their priorities.
 func (c *core) handOutAll(ctx context.Context, queue string, runs map[string]int) error {
 	f := c.filler(queue)
@@ -139,7 +144,9 @@ func (c *core) fill(ctx context.Context, queue string, news map[string]int) erro
 	window := c.window(ctx, queue)
 	args := []any{token, fillLock.Milliseconds(), window}
 	for run, priority := range news {
-		args = append(args, run, class(priority))
+		if run != "" {
+			args = append(args, run, class(priority))
+		}
 	}
 	answer, err := enterScript.Run(ctx, c.redis, k.all(), args...).Slice()
 	for err == nil && number(answer, 0) != 0 {
