@@ -133,7 +133,12 @@ func (c *Client) create(ctx context.Context, r Request, ref artifact.Ref, text [
 			return err
 		}
 	}
-	listed, err := enlistScript.Run(ctx, c.redis, []string{c.key.activeRuns()}, r.RunID, c.maxRuns).Int()
+	var listed int
+	err = c.durablyApart(ctx, c.key.activeRuns(), func(server redis.Cmdable) error {
+		var err error
+		listed, err = enlistScript.Run(ctx, server, []string{c.key.activeRuns()}, r.RunID, c.maxRuns).Int()
+		return err
+	})
 	if err != nil {
 		return unreachable(err, "")
 	}

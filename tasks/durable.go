@@ -73,6 +73,14 @@ func (c *core) durably(ctx context.Context, key string, write func(redis.Cmdable
 	}
 }
 
+// durablyApart is durably for a write that another one with durably follows: on one server that waits for both.
+func (c *core) durablyApart(ctx context.Context, key string, write func(redis.Cmdable) error) error {
+	if _, cluster := c.redis.(*redis.ClusterClient); cluster {
+		return c.durably(ctx, key, write)
+	}
+	return write(c.redis)
+}
+
 // tryDurably reports whether it was left to the client, or carried out.
 func (c *core) tryDurably(ctx context.Context, key string, write func(redis.Cmdable) error) (bool, error) {
 	server, err := c.conn.master(ctx, key)

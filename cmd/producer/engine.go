@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"log/slog"
 	"runtime"
 
 	"github.com/hashline/hashline/artifact"
@@ -46,6 +49,9 @@ func (s *submission) engine(ctx context.Context) (*engine, error) {
 		}
 	}
 	e.config = tasks.Config{Conn: conn, Store: store, Registry: registry, Queue: s.queue}
+	if e.mode == redisMode {
+		e.config.Log = slog.New(warnings{s.err})
+	}
 	e.client, err = tasks.NewClient(e.config)
 	return e, err
 }
@@ -60,4 +66,23 @@ func (e *engine) work(ctx context.Context, input int64) error {
 	}
 	go func() { _ = w.Run(ctx) }() // it ends with the process; what it had in progress is of no use to anybody
 	return nil
+}
+
+// warnings is a log that tells a user what a client warns of.
+type warnings struct{ out io.Writer }
+
+func (w warnings) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+func (w warnings) WithAttrs([]slog.Attr) slog.Handler               { return w }
+func (w warnings) WithGroup(string) slog.Handler                    { return w }
+
+func (w warnings) Handle(_ context.Context, r slog.Record) error {
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		if err, ok := a.Value.Any().(error); ok && err != nil {
+			text += ": " + err.Error()
+		}
+		return true
+	})
+	_, err := fmt.Fprintln(w.out, "producer: warning: "+plain(text))
+	return err
 }

@@ -213,3 +213,17 @@ func TestRedisWithUserOverTLS(t *testing.T) {
 		t.Errorf("without the CA: got %d, %s", code, stderr)
 	}
 }
+
+// A run that no replica has is one that a failure may take away: the command says so, and goes on.
+func TestSilentReplicaIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	master, store := needs.Redis(t), t.TempDir()
+	host, port, _ := net.SplitHostPort(master.Addr)
+	replica := needs.Redis(t, "--replicaof", host, port, "--repl-diskless-sync-delay", "0")
+	replica.Await([]string{"master_link_status:up"}, "INFO", "replication")
+	replica.Stop()
+	out, stderr, code := call(t, store, "submit", customerFile(t, 100), "--target", "churned", "--redis", master.URL(), "--detach")
+	if code != 0 || !strings.Contains(stderr, "producer: warning: no replica of Redis has confirmed") || !strings.Contains(out, "is submitted") {
+		t.Errorf("got %d, %s%s", code, out, stderr)
+	}
+}
