@@ -171,21 +171,6 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// awayPatience is how long Redis may be away until a worker takes an attempt for lost.
-const awayPatience = 2 * time.Minute
-
-// insist repeats what asks Redis for something while it is away. A stage does not fail of that.
-func insist[T any](ctx context.Context, ask func() (T, error)) (T, error) {
-	deadline := time.Now().Add(awayPatience)
-	for wait := breath; ; wait = min(2*wait, time.Second) {
-		answer, err := ask()
-		if err == nil || !away(err) || ctx.Err() != nil || time.Now().After(deadline) {
-			return answer, err
-		}
-		_ = pause(ctx, wait)
-	}
-}
-
 func unreachable(err error, where string) error {
 	var ours *pipeline.Error
 	if errors.Is(err, context.Canceled) || errors.As(err, &ours) {
