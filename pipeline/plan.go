@@ -27,6 +27,15 @@ type Plan struct {
 	Stages []Stage `json:"stages"`
 }
 
+// NewPlan returns the plan of these stages, which it takes over, as Validate leaves it. Seed may be set afterwards.
+func NewPlan(r *Registry, stages ...Stage) (*Plan, error) {
+	p := &Plan{Schema: PlanSchema2, Stages: stages}
+	if err := p.Validate(r); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
 // Stage is a named step of a plan. Only Name and Kind must be given.
 type Stage struct {
 	Name   string          `json:"name"`

@@ -14,7 +14,8 @@ import (
 	"github.com/hashline/hashline/artifact"
 )
 
-// Typed makes a Kind of a function. It is Inline unless an option says otherwise; options may set whatever a Kind has.
+// Typed makes a Kind of a function. It is Inline unless an option says otherwise; options may set whatever a Kind has, and
+// NeverCache and Expands are two of them.
 //
 // P is the struct of the parameters, with JSON tags as usual. A pointer to it may have a method Defaults(), which fills in
 // what a plan may leave out, and a method Validate() error.
@@ -65,6 +66,12 @@ func Typed[P, I, O any](name string, fn func(ctx context.Context, c *Call, param
 	}
 	return k
 }
+
+// NeverCache is an option of Typed for a function with side effects, or whose result its parameters and inputs do not decide.
+func NeverCache(k *Kind) { k.NeverCache = true }
+
+// Expands is an option of Typed for a function that returns stages by Call.Expand.
+func Expands(k *Kind) { k.Expands = true }
 
 // newParams returns a pointer to parameters that hold their defaults.
 func newParams[P any]() any {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"strconv"
 	"time"
@@ -265,6 +266,40 @@ func (c *core) stored(ctx context.Context, run string) ([]byte, error) {
 		return nil, artifact.ErrNotFound
 	}
 	return c.store.Run(ctx, run, pipeline.RecordDocument)
+}
+
+// Output decodes the JSON of an output of a record's stage into v, a pointer; *[]byte is for the bytes as they are. It is an
+// error of class usage when the stage has no such output, as when it failed.
+func (c *Client) Output(ctx context.Context, r *pipeline.RunRecord, stage, output string, v any) error {
+	s, ok := r.Stage(stage)
+	if !ok {
+		return &pipeline.Error{Class: pipeline.ClassUsage, Message: fmt.Sprintf("the run %s has no stage %.80q", r.RunID, stage)}
+	}
+	o, ok := s.Output(output)
+	if !ok {
+		return &pipeline.Error{Class: pipeline.ClassUsage, Message: fmt.Sprintf("stage %s of the run %s is %s and has no output %.80q", stage, r.RunID, s.Status, output)}
+	}
+	b, err := c.readOutput(ctx, o)
+	if err != nil {
+		return fmt.Errorf("output %s of stage %s: %w", output, stage, err)
+	}
+	if raw, ok := v.(*[]byte); ok {
+		*raw = b
+		return nil
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("output %s of stage %s: %w", output, stage, err)
+	}
+	return nil
+}
+
+func (c *Client) readOutput(ctx context.Context, o artifact.Output) ([]byte, error) {
+	blob, err := c.store.OpenOutput(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer blob.Close()
+	return io.ReadAll(blob)
 }
 
 // Workers returns the workers that are alive.

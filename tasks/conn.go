@@ -208,6 +208,14 @@ func unreachable(err error, where string) error {
 	return e
 }
 
+// Connect is Dial, or StartEmbedded where the URL is empty: for programs that need no Redis until they are told of one.
+func Connect(ctx context.Context, url string, options ...ConnOption) (*Conn, error) {
+	if url == "" {
+		return StartEmbedded(ctx)
+	}
+	return Dial(ctx, url, options...)
+}
+
 // StartEmbedded starts a Redis in this process, for one machine: on a loopback port, with a random password, without
 // persistence. Close stops it.
 func StartEmbedded(context.Context) (*Conn, error) {

@@ -89,6 +89,15 @@ func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.
 	}
 }
 
+// Wait returns the record of a run when that is over. That it failed is no error: see Status and Error of the record. The errors are
+// those of Watch and Record.
+func (c *Client) Wait(ctx context.Context, run string) (*pipeline.RunRecord, error) {
+	if err := c.Watch(ctx, run, "", func(pipeline.Event) error { return nil }); err != nil {
+		return nil, err
+	}
+	return c.Record(ctx, run)
+}
+
 // missed calls fn for events that were moved to the store before the watcher read them, and returns the id of the last.
 func (c *Client) missed(ctx context.Context, run, last string, fn func(pipeline.Event) error) (string, error) {
 	trimmed, err := c.redis.HGet(ctx, c.keys(run).name("meta"), "trimmed").Result()
