@@ -86,13 +86,13 @@ func (f *fitter) boost() {
 // parallel calls f for chunks of n rows.
 func (f *fitter) parallel(n int, work func(from, to int)) {
 	chunks := (n + chunk - 1) / chunk
-	f.each(chunks, func(i int) { work(i*chunk, min(n, (i+1)*chunk)) })
+	f.each(chunks, n, func(i int) { work(i*chunk, min(n, (i+1)*chunk)) })
 }
 
-// each calls work for 0 to n-1 from up to Cores goroutines.
-func (f *fitter) each(n int, work func(i int)) {
+// each calls work for 0 to n-1, which are to look at so many rows, from up to Cores goroutines where that is worth it.
+func (f *fitter) each(n, rows int, work func(i int)) {
 	workers := min(f.Cores, n)
-	if workers <= 1 {
+	if workers <= 1 || rows < chunk {
 		for i := range n {
 			work(i)
 		}

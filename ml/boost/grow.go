@@ -147,7 +147,7 @@ func (g *grower) release(l *leaf) {
 // addLeaves adds a tree's answers to the scores: of the rows it was grown on by the leaves where they lie, of rows held
 // back by a walk. The leaves lose what grow has noted in them.
 func (g *grower) addLeaves(nodes []tree.SumNode, scores []int64) {
-	g.each(len(nodes), func(at int) {
+	g.each(len(nodes), len(g.rows), func(at int) {
 		if n := &nodes[at]; n.Left == 0 {
 			for _, r := range g.rows[n.Feature:n.Cut] {
 				scores[r] += n.Value

@@ -2,8 +2,8 @@ package boost
 
 import "math/bits"
 
-// parallelWork is the number of updates of histograms from which on several goroutines share them.
-const parallelWork = 64 << 10
+// rowsOfWork is the number of updates of histograms that are as much work as looking at a row elsewhere.
+const rowsOfWork = 4
 
 // search finds the best splits of a small node, whose histogram is empty, and of its sibling, whose histogram is still that
 // of the parent; large is nil for a root. Features are independent, and ties go to the first.
@@ -31,13 +31,7 @@ func (g *grower) search(small, large *leaf) {
 		}
 	}
 	groups := (features + together - 1) / together
-	if len(rows)*features < parallelWork {
-		for i := range groups {
-			work(i)
-		}
-	} else {
-		g.each(groups, work)
-	}
+	g.each(groups, len(rows)*features/rowsOfWork, work)
 	small.best = bestOf(g.splits[:features])
 	if large != nil {
 		large.best = bestOf(g.splits[features:])
@@ -145,7 +139,7 @@ func (g *grower) partition(l *leaf) int {
 	}
 	chunks := (len(rows) + chunk - 1) / chunk
 	lefts := make([]int, chunks)
-	g.each(chunks, func(i int) {
+	g.each(chunks, len(rows), func(i int) {
 		from, to := i*chunk, min(len(rows), (i+1)*chunk)
 		lefts[i] = part(rows[from:to], temp[from:to], column, l.best.cut, missing)
 	})
@@ -161,7 +155,7 @@ func (g *grower) partition(l *leaf) int {
 		toRight[i] = right
 		right += min(len(rows), (i+1)*chunk) - i*chunk - n
 	}
-	g.each(chunks, func(i int) {
+	g.each(chunks, len(rows), func(i int) {
 		from, to := i*chunk, min(len(rows), (i+1)*chunk)
 		copy(rows[toLeft[i]:], temp[from:from+lefts[i]])
 		copy(rows[toRight[i]:], temp[from+lefts[i]:to])

@@ -55,7 +55,8 @@ const unit = 1 << 31
 // lastPair marks the last pair of a leaf.
 const lastPair = 1 << 63
 
-// OutOfBag is how a forest does on the rows that its trees have not seen.
+// OutOfBag is how a forest does on the rows that its trees have not seen (Breiman: Out-of-bag Estimation, 1996). Levels of
+// categories are put in order by the targets of all rows, so that with categories of many levels it promises too much.
 type OutOfBag struct {
 	Score num.Float `json:"score"` // accuracy, or R2 of a numeric target
 	Rows  int       `json:"rows"`  // that some tree has not seen

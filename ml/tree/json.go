@@ -284,5 +284,5 @@ func exponentFor(size float64) int {
 		return 0
 	}
 	_, e := math.Frexp(size)
-	return max(e-44, -1000)
+	return max(e-44, -1074)
 }
