@@ -115,9 +115,8 @@ func (i *inspected) queue() string     { return text(i.answer, 2) }
 func (i *inspected) ready() int64      { return number(i.answer, 5) }
 func (i *inspected) timer() int64      { return number(i.answer, 6) }
 func (i *inspected) events() int64     { return number(i.answer, 8) }
-func (i *inspected) canceled() bool    { return number(i.answer, 9) == 1 }
 func (i *inspected) priority() int     { n, _ := strconv.Atoi(text(i.answer, 3)); return n }
-func (i *inspected) live() []liveStage { return liveStages(i.answer[10:]) }
+func (i *inspected) live() []liveStage { return liveStages(i.answer[min(9, len(i.answer)):]) }
 
 // deadline returns the milliseconds that the run has left; ok is false when that does not matter.
 func (i *inspected) deadline() (left int64, ok bool) {
@@ -144,7 +143,7 @@ func liveStages(answer []any) []liveStage {
 }
 
 func (w *Worker) reconcileRun(ctx context.Context, i *inspected, created time.Time, r *round) error {
-	if len(i.answer) < 10 { // its submitter died before it was created, or it expired
+	if len(i.answer) < 9 { // its submitter died before it was created, or it expired
 		if r.now.Sub(created) > orphanMaxLife {
 			return w.redis.ZRem(ctx, w.key.activeRuns(), i.run).Err()
 		}

@@ -567,7 +567,7 @@ return redis.call('ZCARD', outbox) + redis.call('ZCARD', pooled)
 `)
 
 // inspectScript returns what the reconciler needs to know of a run: {store, status, queue, priority, announced, stages that
-// wait for a task, milliseconds to the next timer or -1, milliseconds to the deadline or "", length of the stream, 1 if canceled,
+// wait for a task, milliseconds to the next timer or -1, milliseconds to the deadline or "", length of the stream,
 // then for each live stage: name, status, attempt, owner, ready, started}. A stage that is live no more is taken off.
 var inspectScript = redis.NewScript(luaBase + `
 if redis.call('EXISTS', meta) == 0 then return {} end
@@ -575,7 +575,7 @@ local deadline = tonumber(metaget('deadline'))
 local left = ''
 if deadline and redis.call('HEXISTS', meta, 'cancel') == 0 then left = string.format('%.0f', deadline - millis) end
 local answer = {metaget('store'), metaget('status'), metaget('queue'), metaget('priority'), metaget('announced'), redis.call('ZCARD', outbox) + redis.call('ZCARD', pooled), untilNext(), left,
-  redis.call('XLEN', events), redis.call('HEXISTS', meta, 'cancel')}
+  redis.call('XLEN', events)}
 for _, s in ipairs(redis.call('SMEMBERS', live)) do
   local status = get('status', s)
   if status ~= 'RUNNING' and status ~= 'READY' then
