@@ -61,8 +61,16 @@ func (c *core) chunks(ctx context.Context, run string) ([]string, error) {
 	if errors.Is(err, redis.Nil) || err == nil && text == "" {
 		return nil, nil
 	}
-	return strings.Split(text, ","), err
+	if err != nil {
+		return nil, &unread{err}
+	}
+	return strings.Split(text, ","), nil
 }
+
+// unread is what Redis answered instead of the list of chunks.
+type unread struct{ error }
+
+func (e *unread) Unwrap() error { return e.error }
 
 // archived calls fn for the events behind one that are no longer in the stream, and returns the id of the last.
 func (c *core) archived(ctx context.Context, run, last string, fn func(pipeline.Event) error) (string, error) {

@@ -254,6 +254,9 @@ func (c *Client) Record(ctx context.Context, run string) (*pipeline.RunRecord, e
 		return nil, forgotten(run)
 	}
 	p, err := c.wholePlan(ctx, s)
+	if err != nil && away(err) {
+		return nil, unreachable(err, "")
+	}
 	if err != nil {
 		return nil, err
 	}

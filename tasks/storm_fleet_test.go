@@ -79,7 +79,7 @@ func (f *fleet) live(place int) bool {
 		f.kills[point]++
 	case state.Signaled() && state.Signal() == syscall.SIGKILL && m.signal == syscall.SIGKILL:
 		f.kills["SIGKILL"]++
-	case state.ExitStatus() == 0 && m.signal == syscall.SIGTERM:
+	case state.ExitStatus() == 0 && m.signal == syscall.SIGTERM, state.Signaled() && state.Signal() == syscall.SIGTERM && m.signal == syscall.SIGTERM: // before it listened
 		f.kills["SIGTERM"]++
 	case state.ExitStatus() == 3: // no Redis or no store at its start
 		f.kills["in vain"]++

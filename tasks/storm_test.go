@@ -49,6 +49,9 @@ type storm struct {
 	outages  int
 	enough   bool
 	problems int
+
+	forgetful bool // Redis may lose the last moment before it is killed
+	forgotten int  // runs that it lost
 }
 
 // newStorm starts three workers that reach Redis at one URL; the test itself reaches it at b's.
@@ -123,39 +126,51 @@ func (s *storm) oneRun() {
 		s.problem(id, nil, err)
 		return
 	}
-	for { // who submits is told, and tries again: it is the same run
-		_, err := s.client.Submit(ctx, Request{RunID: id, Plan: p, Name: "storm", Mode: "redis"})
-		if err == nil {
-			break
-		}
-		if pipeline.AsError(err).Class != pipeline.ClassUnreachable || ctx.Err() != nil {
-			s.problem(id, nil, fmt.Errorf("submitting: %w", err))
-			return
-		}
-		_ = pause(ctx, breath)
-	}
-	events, err := s.follow(ctx, id)
+	err := s.through(ctx, func() error { return s.submitAndFollow(ctx, id, p) })
+	var events []pipeline.Event // as they stand in the end
 	if err == nil {
-		err = s.check(ctx, id, events, time.Since(begin))
+		err = s.through(ctx, func() error {
+			events = nil
+			return s.client.Watch(ctx, id, "", func(e pipeline.Event) error {
+				events = append(events, e)
+				return nil
+			})
+		})
+	}
+	if err == nil {
+		err = s.through(ctx, func() error { return s.check(ctx, id, events, time.Since(begin)) })
 	}
 	if err != nil {
 		s.problem(id, events, err)
 	}
 }
 
-// follow watches a run to its end, through outages.
-func (s *storm) follow(ctx context.Context, id string) ([]pipeline.Event, error) {
-	var events []pipeline.Event
-	last := ""
+// through does something until no outage keeps it from succeeding.
+func (s *storm) through(ctx context.Context, do func() error) error {
 	for {
-		err := s.client.Watch(ctx, id, last, func(e pipeline.Event) error {
-			events, last = append(events, e), e.ID
-			return nil
-		})
-		if err == nil || ctx.Err() != nil || errors.Is(err, ErrNoRun) || pipeline.AsError(err).Class != pipeline.ClassUnreachable {
-			return events, err
+		err := do()
+		if err == nil || ctx.Err() != nil || pipeline.AsError(err).Class != pipeline.ClassUnreachable {
+			return err
+		}
+		_ = pause(ctx, breath)
+	}
+}
+
+// submitAndFollow submits a run, again if need be, and watches it to its end. A run that Redis forgot is the same run when it is
+// submitted again; only where Redis may forget what it said it had is that right.
+func (s *storm) submitAndFollow(ctx context.Context, id string, p *pipeline.Plan) error {
+	if _, err := s.client.Submit(ctx, Request{RunID: id, Plan: p, Name: "storm", Mode: "redis"}); err != nil {
+		return fmt.Errorf("submitting: %w", err)
+	}
+	err := s.client.Watch(ctx, id, "", func(pipeline.Event) error { return nil })
+	if errors.Is(err, ErrNoRun) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.forgotten++; !s.forgetful {
+			return fmt.Errorf("it was lost: %s", err)
 		}
 	}
+	return err
 }
 
 // check refuses a run that did not end right: a stage that is missing or was committed twice, a result that cannot be read,
@@ -231,8 +246,8 @@ func (s *storm) report() {
 	if len(s.digests) != 1 && s.problems == 0 {
 		s.t.Errorf("result digests %v, want one", s.digests)
 	}
-	s.t.Logf("%d of %d runs ended right in %.0f s, the slowest in %.1f s; %d attempts began for %d stages, %d were lost with their workers; %d outages; workers ended: %d (%s)",
-		s.ended, s.begun, time.Since(s.start).Seconds(), s.slowest.Seconds(), s.starts, 12*s.ended, s.lost, s.outages, s.fleet.killed(), s.fleet.report())
+	s.t.Logf("%d of %d runs ended right in %.0f s, the slowest in %.1f s; %d attempts began for %d stages, %d were lost with their workers; %d outages, %d runs submitted again after them; workers ended: %d (%s)",
+		s.ended, s.begun, time.Since(s.start).Seconds(), s.slowest.Seconds(), s.starts, 12*s.ended, s.lost, s.outages, s.forgotten, s.fleet.killed(), s.fleet.report())
 }
 
 // outage notes one.
@@ -294,6 +309,7 @@ func TestStormWithRestartsOfRedis(t *testing.T) {
 			server := needs.Redis(t, "--appendonly", "yes", "--appendfsync", fsync)
 			b := stormBench(t, server.URL())
 			s := newStorm(t, b, b.url)
+			s.forgetful = fsync != "always"
 			s.rage(*stormOutages, func() {
 				if s.random.IntN(3) != 0 {
 					return

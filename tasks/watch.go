@@ -32,14 +32,22 @@ const (
 // happening, and returns nil behind the last event of the run. An error of fn ends it. The events of a run that Redis has
 // forgotten come from the store; one that neither knows is ErrNoRun. A run whose record cannot be stored is an error.
 func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.Event) error) error {
-	if c.store != nil { // a long run's older events are no longer in Redis
+	var silent outage
+	for c.store != nil { // a long run's older events are no longer in Redis
 		last, err := c.archived(ctx, run, after, fn)
+		if _, ok := errors.AsType[*unread](err); ok && ctx.Err() == nil {
+			if silent.lasts(time.Now()) {
+				return unreachable(err, "")
+			}
+			_ = pause(ctx, breath)
+			continue
+		}
 		if err != nil && !errors.Is(err, artifact.ErrNotFound) {
 			return err
 		}
-		after = last
+		silent, after = outage{}, last
+		break
 	}
-	var silent outage
 	var over time.Time // since when the run is over without a record
 	seen := 0
 	for next := after; ; {
