@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"runtime"
@@ -48,6 +49,7 @@ func plain(s string) string {
 type settings struct {
 	redis, store, queue string
 	redisCA, prefix     string
+	memory, webhook     string
 	concurrency, cores  int
 	grace               time.Duration
 	logFormat, logLevel string
@@ -72,8 +74,8 @@ The URL of Redis is one of
   unix:///path                                    one server, by its socket
 and rediss, rediss-sentinel, rediss-cluster with TLS (?cert=FILE&key=FILE for a certificate of ours).
 
-Environment: HASHLINE_REDIS, HASHLINE_REDIS_CA, HASHLINE_REDIS_PREFIX, HASHLINE_STORE and HASHLINE_QUEUE stand for the flags of
-these names, which go before them. HASHLINE_REDIS_USERNAME and HASHLINE_REDIS_PASSWORD are used where the URL has neither.
+Environment: HASHLINE_REDIS, HASHLINE_REDIS_CA, HASHLINE_REDIS_PREFIX, HASHLINE_STORE, HASHLINE_QUEUE and HASHLINE_WEBHOOK stand for the
+flags of these names, which go before them. HASHLINE_REDIS_USERNAME and HASHLINE_REDIS_PASSWORD are used where the URL has neither.
 For a store on S3, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or the role of the machine give the credentials,
 AWS_REGION the region unless the store's address does, and TMPDIR is where large tables pass through.`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -92,6 +94,7 @@ AWS_REGION the region unless the store's address does, and TMPDIR is where large
 			s.prefix = cmp.Or(s.prefix, os.Getenv("HASHLINE_REDIS_PREFIX"))
 			s.store = cmp.Or(s.store, os.Getenv("HASHLINE_STORE"))
 			s.queue = cmp.Or(s.queue, os.Getenv("HASHLINE_QUEUE"))
+			s.webhook = cmp.Or(s.webhook, os.Getenv("HASHLINE_WEBHOOK"))
 			return s.run(c.Context())
 		},
 	}
@@ -104,10 +107,30 @@ AWS_REGION the region unless the store's address does, and TMPDIR is where large
 	f.StringVar(&s.queue, "queue", "", "`name` of the queue to take stages from (default \"hashline\")")
 	f.IntVar(&s.concurrency, "concurrency", runtime.GOMAXPROCS(0), "`number` of stages at a time")
 	f.IntVar(&s.cores, "cores", runtime.GOMAXPROCS(0), "`number` of goroutines that one stage may keep busy")
+	f.StringVar(&s.memory, "memory", "", "`size`, such as 4GiB, that stages may declare to need at a time (default: what this process may have)")
+	f.StringVar(&s.webhook, "webhook", "", "http or https `URL` that is sent a JSON summary of every run that ends; give it to all workers")
 	f.DurationVar(&s.grace, "grace", 20*time.Second, "`duration` for which stages may run on after SIGTERM")
 	f.StringVar(&s.logFormat, "log-format", "text", "`format` of the log: text or json")
 	f.StringVar(&s.logLevel, "log-level", "info", "`level` of the log: debug, info, warn or error")
 	return c
+}
+
+// parseSize reads a number of bytes with an optional unit of 1024s: K, M, G or T, also as KiB and the like. Nothing is 0.
+func parseSize(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	digits := strings.TrimRight(text, "KMGTiB")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	unit := strings.TrimSuffix(strings.TrimSuffix(text[len(digits):], "B"), "i")
+	shift := 10 * (strings.Index("KMGT", unit) + 1)
+	if unit == "" {
+		shift = 0
+	}
+	if err != nil || n <= 0 || len(unit) > 1 || shift < 0 || n > math.MaxInt64>>shift {
+		return 0, usage(fmt.Sprintf("--memory is %.40q", text), "want a size such as 512MiB or 4GiB")
+	}
+	return n << shift, nil
 }
 
 func usage(message, hint string) error {
@@ -131,6 +154,10 @@ func (s *settings) run(ctx context.Context) error {
 	case s.grace < 0:
 		return usage(fmt.Sprintf("--grace is %v", s.grace), "want a duration such as 20s")
 	}
+	memory, err := parseSize(s.memory)
+	if err != nil {
+		return err
+	}
 	store, err := artifact.Open(ctx, s.store, s3.Scheme)
 	if err != nil {
 		return err
@@ -146,8 +173,8 @@ func (s *settings) run(ctx context.Context) error {
 		return err
 	}
 	s.grace = max(s.grace, time.Nanosecond) // 0 stands for the default there
-	w, err := tasks.NewWorker(tasks.Config{Conn: conn, Store: store, Registry: registry, Queue: s.queue, Log: log},
-		tasks.WorkerOptions{Concurrency: s.concurrency, Cores: s.cores, Grace: s.grace})
+	w, err := tasks.NewWorker(tasks.Config{Conn: conn, Store: store, Registry: registry, Queue: s.queue, Log: log, Webhook: s.webhook},
+		tasks.WorkerOptions{Concurrency: s.concurrency, Cores: s.cores, Memory: memory, Grace: s.grace})
 	if err != nil {
 		return err
 	}

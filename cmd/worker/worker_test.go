@@ -183,3 +183,13 @@ func TestLog(t *testing.T) {
 		t.Errorf("got %q", log)
 	}
 }
+
+func TestParseSize(t *testing.T) {
+	for text, want := range map[string]int64{"": 0, "1": 1, "1000000": 1000000, "2K": 2048, "512MiB": 512 << 20, "4GiB": 4 << 30, "4GB": 4 << 30, "1T": 1 << 40, "7B": 7,
+		"x": -1, "-1": -1, "0": -1, "4GG": -1, "1.5G": -1, "GiB": -1, "9999999999G": -1, "4 G": -1} {
+		got, err := parseSize(text)
+		if want < 0 && err == nil || want >= 0 && (err != nil || got != want) {
+			t.Errorf("%q: %d, %v; want %d", text, got, err, want)
+		}
+	}
+}
