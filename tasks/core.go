@@ -22,7 +22,7 @@ const DefaultQueue = "hashline"
 // Config is what clients and workers share.
 type Config struct {
 	Conn     *Conn
-	Store    *artifact.Store // nil: records, events and small outputs live in Redis alone, see below
+	Store    *artifact.Store // nil: records, events and outputs, of Inline kinds alone, live in Redis, and nothing is cached
 	Registry *pipeline.Registry
 	Queue    string        // asynq's queue; empty means DefaultQueue
 	Poll     time.Duration // how often a worker that nobody wakes looks for tasks; 0 means 500 ms
