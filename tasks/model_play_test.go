@@ -33,6 +33,7 @@ type player struct {
 // TestModel plays workers, users and crashes against the state of random runs, step by step, and holds the scripts to the
 // model. In the end it lets every run come to its end. `-rapid.checks 10000` plays as many runs.
 func TestModel(t *testing.T) {
+	t.Parallel()
 	server := miniredis.RunT(t)
 	conn, err := Dial(context.Background(), "redis://"+server.Addr())
 	if err != nil {

@@ -30,9 +30,9 @@ const childVariable = "HASHLINE_ENGINE_CHILD"
 type role struct {
 	Asynq   string // address: a bare asynq server with no-op tasks instead
 	Redis   string // URL
-	Store   string
-	Workers int // in this process, each with connections of its own
-	Slots   int // of each worker
+	Store   string // directory; empty: none
+	Workers int    // in this process, each with connections of its own
+	Slots   int    // of each worker
 	Poll    time.Duration
 	Grace   time.Duration
 	Profile string // file
@@ -86,9 +86,11 @@ func (r role) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := artifact.Open(ctx, r.Store)
-	if err != nil {
-		return err
+	var store *artifact.Store
+	if r.Store != "" {
+		if store, err = artifact.Open(ctx, r.Store); err != nil {
+			return err
+		}
 	}
 	var group errgroup.Group
 	for range r.Workers {

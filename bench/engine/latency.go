@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
-	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/tasks"
 )
@@ -66,15 +64,6 @@ func chains(ctx context.Context, s *side, p *pipeline.Plan) ([]float64, error) {
 
 // embeddedChains runs the chains with Redis and a worker in this process.
 func embeddedChains(ctx context.Context, p *pipeline.Plan) ([]float64, error) {
-	dir, err := os.MkdirTemp("", "hashline-engine-store-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	store, err := artifact.Open(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
 	conn, err := tasks.StartEmbedded(ctx)
 	if err != nil {
 		return nil, err
@@ -84,7 +73,7 @@ func embeddedChains(ctx context.Context, p *pipeline.Plan) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := tasks.Config{Conn: conn, Store: store, Registry: registry}
+	config := tasks.Config{Conn: conn, Registry: registry}
 	client, err := tasks.NewClient(config)
 	if err != nil {
 		return nil, err

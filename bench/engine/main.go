@@ -49,6 +49,7 @@ func exit(err error) {
 type bench struct {
 	rounds  int    // repetitions of what is compared
 	graphs  int    // graphs of nine in a round
+	store   bool   // runs have a directory as their store
 	profile string // folder for CPU profiles of workers; empty: none
 	redis   *server
 	limit   float64 // stages/s that throughput found for two workers; 0: not measured
@@ -59,6 +60,7 @@ func run(ctx context.Context) error {
 	b := &bench{}
 	flag.IntVar(&b.rounds, "rounds", 3, "repetitions of what is compared")
 	flag.IntVar(&b.graphs, "graphs", 500, "graphs of nine stages in a repetition")
+	flag.BoolVar(&b.store, "store", false, "keep records in a directory; without, small results and records live in Redis alone")
 	flag.StringVar(&b.profile, "profile", "", "`folder` for CPU profiles of the workers")
 	flag.Parse()
 	wanted := strings.FieldsFunc(*only, func(r rune) bool { return r == ',' })

@@ -28,8 +28,8 @@ func kinds() []pipeline.Kind {
 		return err
 	}
 	return []pipeline.Kind{
-		{Name: "noop", NeverCache: true, Inputs: in, Outputs: out, Run: func(_ context.Context, c *pipeline.Call) error { return give(c) }},
-		{Name: "pause", NeverCache: true, Inputs: in, Outputs: out, Params: func() any { return &pauseParams{} }, Run: func(ctx context.Context, c *pipeline.Call) error {
+		{Name: "noop", NeverCache: true, Inline: true, Inputs: in, Outputs: out, Run: func(_ context.Context, c *pipeline.Call) error { return give(c) }},
+		{Name: "pause", NeverCache: true, Inline: true, Inputs: in, Outputs: out, Params: func() any { return &pauseParams{} }, Run: func(ctx context.Context, c *pipeline.Call) error {
 			t := time.NewTimer(time.Duration(c.Params.(*pauseParams).Millis) * time.Millisecond)
 			defer t.Stop()
 			select {

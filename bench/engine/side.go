@@ -21,10 +21,10 @@ const submitters = 16
 // workerSlots is the concurrency of a worker, on both sides.
 const workerSlots = 16
 
-// side is our side of a comparison: a store, a client and workers.
+// side is our side of a comparison: a client, workers, and a store if that is asked for.
 type side struct {
 	b       *bench
-	dir     string
+	dir     string // of the store; empty: none
 	conn    *tasks.Conn
 	client  *tasks.Client
 	workers []*process
@@ -32,14 +32,16 @@ type side struct {
 
 // newSide starts n worker processes.
 func (b *bench) newSide(ctx context.Context, n int, r role) (*side, error) {
-	dir, err := os.MkdirTemp("", "hashline-engine-store-")
-	if err != nil {
-		return nil, err
-	}
-	s := &side{b: b, dir: dir}
-	store, err := artifact.Open(ctx, dir)
-	if err != nil {
-		return nil, err
+	s := &side{b: b}
+	var store *artifact.Store
+	var err error
+	if b.store {
+		if s.dir, err = os.MkdirTemp("", "hashline-engine-store-"); err != nil {
+			return nil, err
+		}
+		if store, err = artifact.Open(ctx, s.dir); err != nil {
+			return nil, err
+		}
 	}
 	if s.conn, err = tasks.Dial(ctx, b.redis.url()); err != nil {
 		return nil, err
@@ -47,7 +49,6 @@ func (b *bench) newSide(ctx context.Context, n int, r role) (*side, error) {
 	if s.client, err = tasks.NewClient(tasks.Config{Conn: s.conn, Store: store}); err != nil {
 		return nil, err
 	}
-	r.Redis, r.Store = b.redis.url(), dir
 	for range n {
 		if err := s.add(r); err != nil {
 			return nil, err
@@ -72,7 +73,9 @@ func (s *side) close() error {
 	}
 	err := group.Wait()
 	_ = s.conn.Close()
-	_ = os.RemoveAll(s.dir)
+	if s.dir != "" {
+		_ = os.RemoveAll(s.dir)
+	}
 	return err
 }
 
