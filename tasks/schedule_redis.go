@@ -117,7 +117,7 @@ func (s *Schedules) define(ctx context.Context, schedule Schedule, replace bool)
 	if err != nil {
 		return false, unreachable(err, "")
 	}
-	schedule.Created, schedule.Store, schedule.Queue, schedule.Generation = now, s.store.ID(), s.queue, rand.Text()
+	schedule.Created, schedule.Store, schedule.Queue, schedule.Generation = now, s.storeID(), s.queue, rand.Text()
 	if replace { // a tick in the queue stays that of the schedule
 		old, err := s.find(ctx, schedule.Name)
 		if err == nil {
@@ -142,7 +142,7 @@ func (s *Schedules) define(ctx context.Context, schedule Schedule, replace bool)
 }
 
 // place names the pending ticks of a store and queue.
-func (c *core) place() string { return c.store.ID() + ":" + c.queue }
+func (c *core) place() string { return c.storeID() + ":" + c.queue }
 
 func (s *Schedule) place() string { return s.Store + ":" + s.Queue }
 

@@ -86,7 +86,7 @@ func NewScheduler(c *Client, o SchedulerOptions) (*Scheduler, error) {
 	}
 	o.Poll = cmp.Or(max(0, o.Poll), time.Second)
 	s := &Scheduler{core: c.core, client: c, options: o, lease: tickLease, now: time.Now, schedules: map[string]*plannedSchedule{}, reading: map[string]bool{}, busy: map[string]bool{}, due: make(chan struct{}, 1),
-		info: SchedulerInfo{ID: o.ID, Host: host, PID: os.Getpid(), Store: c.store.ID(), Queue: c.queue, StartedAt: time.Now().UTC()}}
+		info: SchedulerInfo{ID: o.ID, Host: host, PID: os.Getpid(), Store: c.storeID(), Queue: c.queue, StartedAt: time.Now().UTC()}}
 	if s.options.Clock == nil {
 		s.options.Clock = c.redisNow
 	}
@@ -415,7 +415,7 @@ func (s *Scheduler) hold(ctx context.Context, t *takenTick, d time.Duration) (in
 
 // submitOnce submits the run of a tick. A run that is over is not submitted again, though Redis may have forgotten it.
 func (s *Scheduler) submitOnce(ctx context.Context, t *takenTick) error {
-	if t.tries > 1 {
+	if t.tries > 1 && s.store != nil {
 		if _, err := s.store.Run(ctx, t.Run, pipeline.RecordDocument); err == nil {
 			return nil
 		}

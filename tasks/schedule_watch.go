@@ -294,6 +294,9 @@ func (s *Scheduler) read(ctx context.Context, name string, seen *sight) (*artifa
 	if same, err := seen.isStill(f, name); err != nil || !same {
 		return nil, err
 	}
+	if s.store == nil {
+		return nil, errors.New("a path can be watched only with a store")
+	}
 	ref, err := s.store.Put(ctx, f, artifact.Durable())
 	if err != nil {
 		return nil, err
