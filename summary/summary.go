@@ -142,6 +142,14 @@ type Submission struct {
 	Ref    artifact.Ref `json:"artifact"` // of the input
 	Target Target       `json:"target"`
 	Args   []string     `json:"args"`
+	Shape
+}
+
+// Shape is what of a command line decides about the plan: enough to make it again, on other data or with other values.
+type Shape struct {
+	Flags        []string `json:"flags"`                   // each with its value, as --seed=7, those from the environment included
+	PipelineName string   `json:"pipeline_name,omitempty"` // of the pipeline file, without its folder
+	Pipeline     string   `json:"pipeline,omitempty"`      // its text
 }
 
 // New returns a document without a run.

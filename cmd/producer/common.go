@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -158,12 +159,18 @@ func (a *app) client(ctx context.Context, store *artifact.Store) (*tasks.Client,
 	if a.connected != nil {
 		return a.connected, nil
 	}
+	var err error
+	a.connected, err = a.clientOf(ctx, store, "", nil)
+	return a.connected, err
+}
+
+// clientOf connects to a queue, "" for the default one. The connection ends with the process.
+func (a *app) clientOf(ctx context.Context, store *artifact.Store, queue string, log *slog.Logger) (*tasks.Client, error) {
 	conn, err := a.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a.connected, err = tasks.NewClient(tasks.Config{Conn: conn, Store: store})
-	return a.connected, err
+	return tasks.NewClient(tasks.Config{Conn: conn, Store: store, Queue: queue, Log: log})
 }
 
 // writeJSON prints one document.

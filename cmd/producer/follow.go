@@ -23,19 +23,27 @@ func (s *submission) follow(ctx context.Context, e *engine, plan *pipeline.Plan)
 	if err != nil {
 		return err
 	}
+	return s.see(ctx, e, plan, plan.Stages[0].Needs[0].Artifact.Size, func(id string) (string, error) {
+		r.RunID = id
+		return e.client.Submit(ctx, r)
+	})
+}
+
+// see makes a run, shows what happens, and tells how it ended. size is that of the table.
+func (s *submission) see(ctx context.Context, e *engine, plan *pipeline.Plan, size int64, submit func(id string) (string, error)) error {
 	id := artifact.NewRunID(time.Now())
-	r.RunID = id
 	if e.mode == embeddedMode {
 		release, err := e.store.Lock(ctx, lockName(id))
 		if err != nil {
 			return err
 		}
 		defer release()
-		if err := e.work(ctx, plan.Stages[0].Needs[0].Artifact.Size); err != nil {
+		if err := e.work(ctx, size); err != nil {
 			return err
 		}
 	}
-	if _, err := e.client.Submit(ctx, r); err != nil {
+	id, err := submit(id)
+	if err != nil {
 		return err
 	}
 	now := time.Now().UTC()
@@ -55,8 +63,9 @@ func (s *submission) follow(ctx context.Context, e *engine, plan *pipeline.Plan)
 
 // request is what is submitted.
 func (s *submission) request(plan *pipeline.Plan, mode string) (tasks.Request, error) {
-	kept, err := json.Marshal(summary.Submission{Input: s.document.Input, Ref: *plan.Stages[0].Needs[0].Artifact, Target: s.document.Target, Args: recordedArgs(s.args)})
-	return tasks.Request{Plan: plan, Name: s.name, Tags: s.tagMap(), Mode: mode, Submission: kept, Versions: versions()}, err
+	kept, err := json.Marshal(summary.Submission{Input: s.document.Input, Ref: *plan.Stages[0].Needs[0].Artifact, Target: s.document.Target, Args: recordedArgs(s.args), Shape: s.shape})
+	return tasks.Request{Plan: plan, Name: s.name, Tags: s.tagMap(), Mode: mode, Submission: kept, Versions: versions(),
+		Key: s.key, Priority: s.priority, Timeout: s.timeout, Attempts: s.attempts}, err
 }
 
 // recordedArgs is the command line as a run keeps it: where Redis is, and its password, are nobody else's business.

@@ -211,7 +211,8 @@ Exit codes: 0 ok, 1 the run failed, 2 usage or bad input, 3 Redis or the store c
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return flagError("--", err, "`"+c.CommandPath()+" --help` lists the flags")
 	})
-	c.AddCommand(a.submitCommand(), a.runsCommand(), a.showCommand(), a.eventsCommand(), a.getCommand(), a.diffCommand(), a.predictCommand(), a.exportCommand(), a.graphCommand(), a.scheduleCommand(),
+	c.AddCommand(a.submitCommand(), a.runsCommand(), a.showCommand(), a.eventsCommand(), a.getCommand(), a.diffCommand(), a.predictCommand(), a.exportCommand(), a.graphCommand(),
+		a.cancelCommand(), a.retryCommand(), a.rerunCommand(), a.pauseCommand(), a.resumeCommand(), a.approveCommand(), a.logsCommand(), a.poolsCommand(), a.workersCommand(), a.scheduleCommand(),
 		a.initCommand(), a.sampleCommand(), a.monitorCommand(), a.versionCommand())
 	c.CompletionOptions.HiddenDefaultCmd = true
 	wrapArgs(c)
@@ -242,7 +243,9 @@ func wrapArgs(c *cobra.Command) {
 		}
 		return nil
 	}
-	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	if c.RunE == nil {
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
 }
 
 // environment fills in flags that were not given from HASHLINE_... .

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -162,14 +165,17 @@ func (a *app) showCommand() *cobra.Command {
 				return writeJSON(a.out, d)
 			}
 			printSummary(a.out, d)
-			return a.printStages(d)
+			return a.printStages(d, r.record)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print the document of submit --json")
 	return c
 }
 
-func (a *app) printStages(d *summary.Document) error {
+func (a *app) printStages(d *summary.Document, r *pipeline.RunRecord) error {
+	if r.Parent != "" {
+		fmt.Fprintf(a.out, "\nit tries again the run %s\n", plain(r.Parent))
+	}
 	fmt.Fprintln(a.out)
 	t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "STAGE\tSTATUS\tCACHE\tCOMPUTE\tWORKER\tOUTPUTS")
@@ -183,10 +189,8 @@ func (a *app) printStages(d *summary.Document) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	for _, s := range d.Stages {
-		if s.Error != nil {
-			fmt.Fprintf(a.out, "\n%s failed: %s\n", s.Name, sentence(s.Error))
-		}
+	for i := range r.Stages {
+		a.printRemarks(r, &r.Stages[i])
 	}
 	if d.Error != nil && d.Error.Stage == "" {
 		fmt.Fprintf(a.out, "\n%s\n", sentence(d.Error))
@@ -194,10 +198,31 @@ func (a *app) printStages(d *summary.Document) error {
 	return nil
 }
 
-// completeRuns offers run ids to the shell, for as many arguments as the command takes runs.
+// printRemarks says of a stage what is out of the ordinary.
+func (a *app) printRemarks(r *pipeline.RunRecord, s *pipeline.StageRecord) {
+	name := plain(s.Name)
+	if s.WaitReason != "" {
+		fmt.Fprintf(a.out, "\n%s waits: %s\n", name, plain(s.WaitReason))
+	}
+	if s.SkipReason != "" {
+		fmt.Fprintf(a.out, "\n%s was not run: %s\n", name, plain(s.SkipReason))
+	}
+	if s.Error != nil {
+		e := *s.Error
+		fmt.Fprintf(a.out, "\n%s failed: %s\n", name, sentence(&e))
+	}
+	if s.Attempts > 1 {
+		fmt.Fprintf(a.out, "  %s has had %d attempts\n", name, s.Attempts)
+	}
+	if s.Logs != nil {
+		fmt.Fprintf(a.out, "  `producer logs %s %s` shows its log, %d bytes\n", r.RunID, name, s.Logs.Size)
+	}
+}
+
+// completeRuns offers run ids to the shell, for as many arguments as the command takes runs; any number when negative.
 func (a *app) completeRuns(runs int) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) >= runs {
+		if runs >= 0 && len(args) >= runs {
 			return nil, cobra.ShellCompDirectiveDefault
 		}
 		if err := environment(c.Flags()); err != nil {
@@ -229,6 +254,8 @@ func (a *app) completeOutputs(c *cobra.Command, args []string, prefix string) ([
 
 func (a *app) eventsCommand() *cobra.Command {
 	var follow, asJSON bool
+	var after string
+	var stages, types []string
 	c := &cobra.Command{
 		Use: "events RUN", Short: "Print what happened in a run, in order", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeRuns(1),
 		Annotations: map[string]string{handlesSignals: "yes"},
@@ -238,30 +265,73 @@ func (a *app) eventsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			show := func(e pipeline.Event) error {
+			for i := range types {
+				types[i] = strings.ToUpper(types[i])
+			}
+			return a.runEvents(ctx, r, after, follow, func(e pipeline.Event) error {
+				if len(stages) > 0 && !slices.Contains(stages, e.Stage) || len(types) > 0 && !slices.Contains(types, e.Type) {
+					return nil
+				}
 				if asJSON {
 					return writeJSON(a.out, e)
 				}
 				_, err := fmt.Fprintln(a.out, eventLine(e))
 				return err
-			}
-			b, err := r.store.Run(ctx, r.record.RunID, pipeline.EventsDocument)
-			switch {
-			case err == nil:
-				return eachEvent(b, show)
-			case !errors.Is(err, artifact.ErrNotFound):
-				return err
-			case r.record.Mode == embeddedMode:
-				return usage("run %s keeps its events in its own process until it ends", r.record.RunID).WithHint("they can be read when it is over; a run that died has none")
-			case a.redis == "":
-				return usage("run %s is not over; its events are in Redis", r.record.RunID).WithHint("give --redis URL")
-			}
-			return a.liveEvents(ctx, r, follow, show)
+			})
 		},
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "wait for more until the run is over")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON document for each event")
+	c.Flags().StringVar(&after, "after", "", "only what came after the event with this `id`, which --json shows")
+	c.Flags().StringSliceVar(&stages, "stage", nil, "only events of these `stages`, separated by commas")
+	c.Flags().StringSliceVar(&types, "type", nil, "only events of these `types`, such as STEP_FAILURE")
 	return c
+}
+
+// errNoEvents says that the events of a run cannot be read, now or from here.
+var errNoEvents = errors.New("there are no events")
+
+// runEvents calls show for the events of a run behind one: those that are stored when it is over, else those in Redis.
+func (a *app) runEvents(ctx context.Context, r *resolved, after string, follow bool, show func(pipeline.Event) error) error {
+	if after != "" && !eventID.MatchString(after) {
+		return usage("--after %.40q is no id of an event", after).WithHint("`producer events RUN --json` shows them")
+	}
+	b, err := r.store.Run(ctx, r.record.RunID, pipeline.EventsDocument)
+	switch {
+	case err == nil:
+		return eachEvent(b, func(e pipeline.Event) error {
+			if !behind(e.ID, after) {
+				return nil
+			}
+			return show(e)
+		})
+	case !errors.Is(err, artifact.ErrNotFound):
+		return err
+	case r.record.Mode == embeddedMode:
+		return fmt.Errorf("%w: %w", errNoEvents, usage("run %s keeps its events in its own process until it ends", r.record.RunID).WithHint("they can be read when it is over; a run that died has none"))
+	case a.redis == "":
+		return fmt.Errorf("%w: %w", errNoEvents, usage("run %s is not over; its events are in Redis", r.record.RunID).WithHint("give --redis URL"))
+	}
+	return a.liveEvents(ctx, r, after, follow, show)
+}
+
+// eventID is the form of the ids of events: milliseconds and a number.
+var eventID = regexp.MustCompile(`^[0-9]{1,19}-[0-9]{1,19}$`)
+
+// behind reports whether an event comes after another. The last event of a run may have no id.
+func behind(id, after string) bool {
+	if after == "" || !eventID.MatchString(id) {
+		return true
+	}
+	part := func(id string) (ms, n uint64) {
+		first, second, _ := strings.Cut(id, "-")
+		ms, _ = strconv.ParseUint(first, 10, 64)
+		n, _ = strconv.ParseUint(second, 10, 64)
+		return ms, n
+	}
+	ms, n := part(id)
+	afterMS, afterN := part(after)
+	return ms > afterMS || ms == afterMS && n > afterN
 }
 
 func eachEvent(b []byte, show func(pipeline.Event) error) error {
@@ -280,7 +350,7 @@ func eachEvent(b []byte, show func(pipeline.Event) error) error {
 // errCaughtUp ends the reading of events that does not follow.
 var errCaughtUp = errors.New("caught up")
 
-func (a *app) liveEvents(ctx context.Context, r *resolved, follow bool, show func(pipeline.Event) error) error {
+func (a *app) liveEvents(ctx context.Context, r *resolved, after string, follow bool, show func(pipeline.Event) error) error {
 	ctx, stop := a.interruptible(ctx)
 	defer stop()
 	client, err := a.client(ctx, r.store)
@@ -293,7 +363,7 @@ func (a *app) liveEvents(ctx context.Context, r *resolved, follow bool, show fun
 		defer done()
 		ctx = short
 	}
-	err = client.Watch(ctx, r.record.RunID, "", func(e pipeline.Event) error {
+	err = client.Watch(ctx, r.record.RunID, after, func(e pipeline.Event) error {
 		if !follow && e.Time.After(until) {
 			return errCaughtUp
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,9 +12,9 @@ import (
 	_ "time/tzdata" // a container may have none
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/hashline/hashline/stages"
+	"github.com/hashline/hashline/summary"
 	"github.com/hashline/hashline/tasks"
 )
 
@@ -46,11 +45,7 @@ func (a *app) schedules(ctx context.Context, queue string, log *slog.Logger) (*t
 	if err != nil {
 		return nil, nil, err
 	}
-	conn, err := a.dial(ctx) // it ends with the process
-	if err != nil {
-		return nil, nil, err
-	}
-	client, err := tasks.NewClient(tasks.Config{Conn: conn, Store: store, Queue: queue, Log: log})
+	client, err := a.clientOf(ctx, store, queue, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -59,13 +54,14 @@ func (a *app) schedules(ctx context.Context, queue string, log *slog.Logger) (*t
 
 // scheduled is what a schedule submits: the command line of submit, as far as it shapes the run.
 type scheduled struct {
-	Schema       string   `json:"schema"`
-	File         string   `json:"file"`                    // of a schedule with a timetable; empty: the data that the program carries
-	Flags        []string `json:"flags"`                   // those that shape the plan
-	PipelineName string   `json:"pipeline_name,omitempty"` // of the pipeline file, for messages
-	Pipeline     string   `json:"pipeline,omitempty"`      // its text
-	Name         string   `json:"name,omitempty"`
-	Tags         []string `json:"tags,omitempty"`
+	Schema string `json:"schema"`
+	File   string `json:"file"` // of a schedule with a timetable; empty: the data that the program carries
+	summary.Shape
+	Name     string        `json:"name,omitempty"`
+	Tags     []string      `json:"tags,omitempty"`
+	Priority int           `json:"priority,omitempty"`
+	Timeout  time.Duration `json:"timeout,omitempty"`
+	Attempts int           `json:"max_attempts,omitempty"`
 }
 
 const scheduledSchema = "hashline.scheduled/1"
@@ -118,6 +114,9 @@ with a dot or end with .tmp, .part and the like never count.`,
 	f.BoolVar(&s.watch.NewOnly, "new-only", false, "leave out what is older than the schedule")
 	f.StringVar(&s.submission.name, "name", "", "a `name` for the runs")
 	f.StringArrayVar(&s.submission.tags, "tag", nil, "`KEY=VALUE` to keep with the runs (repeatable)")
+	f.IntVar(&s.submission.priority, "priority", 0, "`number` from -100 to 100: stages of runs of a higher one go first")
+	f.DurationVar(&s.submission.timeout, "timeout", 0, "`duration` after which a run fails (default none)")
+	f.IntVar(&s.submission.attempts, "max-attempts", 1, "`number` of times that a stage may be tried which fails for another reason than bad input")
 	f.StringVar(&s.queue, "queue", "", "`name` of the queue that the runs go to (default \"hashline\")")
 	f.BoolVar(&s.replace, "replace", false, "take the place of a schedule of the same name; what it has submitted is not submitted again")
 	return c
@@ -126,14 +125,15 @@ with a dot or end with .tmp, .part and the like never count.`,
 func (s *scheduleAdd) run(c *cobra.Command, args []string) error {
 	ctx := c.Context()
 	s.schedule.Name = args[0]
-	sub := scheduled{Schema: scheduledSchema, Flags: []string{}, Name: s.submission.name, Tags: s.submission.tags}
+	sub := scheduled{Schema: scheduledSchema, Name: s.submission.name, Tags: s.submission.tags, Priority: s.submission.priority, Timeout: s.submission.timeout, Attempts: s.submission.attempts}
 	if err := s.paths(c, args, &sub); err != nil {
 		return err
 	}
 	if err := s.submission.check(); err != nil {
 		return err
 	}
-	if err := sub.keep(c.Flags(), &s.submission.pipelineOptions); err != nil {
+	var err error
+	if sub.Shape, err = shapeOf(c.Flags(), &s.submission.pipelineOptions); err != nil {
 		return err
 	}
 	if err := s.schedule.Check(); err != nil {
@@ -142,7 +142,6 @@ func (s *scheduleAdd) run(c *cobra.Command, args []string) error {
 	if err := s.tryOut(ctx, sub); err != nil {
 		return err
 	}
-	var err error
 	if s.schedule.Submission, err = json.Marshal(sub); err != nil {
 		return err
 	}
@@ -204,52 +203,16 @@ func (s *scheduleAdd) paths(c *cobra.Command, args []string, sub *scheduled) err
 	return nil
 }
 
-// keep notes the flags that shape the plan, and the pipeline file.
-func (sub *scheduled) keep(flags *pflag.FlagSet, o *pipelineOptions) error {
-	var shape pipelineOptions
-	own := &cobra.Command{}
-	shape.flags(own)
-	flags.Visit(func(f *pflag.Flag) {
-		if own.Flags().Lookup(f.Name) == nil || f.Name == "pipeline" {
-			return
-		}
-		values := []string{f.Value.String()}
-		if list, ok := f.Value.(pflag.SliceValue); ok {
-			values = list.GetSlice()
-			if f.Value.Type() == "stringSlice" {
-				values = []string{strings.Join(values, ",")}
-			}
-		}
-		for _, v := range values {
-			sub.Flags = append(sub.Flags, "--"+f.Name+"="+v)
-		}
-	})
-	if o.file == "" {
-		return nil
-	}
-	b, err := os.ReadFile(o.file)
-	if err != nil {
-		return badFile(o.file, "the pipeline file cannot be read: %v", errors.Unwrap(err)).WithHint("`producer init` writes one")
-	}
-	sub.PipelineName, sub.Pipeline = filepath.Base(o.file), string(b)
-	return nil
-}
-
 // submission is the call of submit that the schedule stands for, at a tick.
 func (sub *scheduled) submission(a *app, at time.Time) (*submission, error) {
 	if sub.Schema != scheduledSchema {
 		return nil, usage("the schedule's submission has the schema %.40q, want %s", sub.Schema, scheduledSchema).WithHint("add it again with this version of the program")
 	}
-	s := &submission{app: a}
-	c := &cobra.Command{}
-	s.flags(c)
-	if err := c.ParseFlags(sub.Flags); err != nil {
-		return nil, flagError("--", err, "add the schedule again")
+	s, err := a.submissionOf(sub.Shape)
+	if err != nil {
+		return nil, err
 	}
-	if sub.PipelineName != "" {
-		s.file, s.text = sub.PipelineName, []byte(sub.Pipeline)
-	}
-	var err error
+	s.priority, s.timeout, s.attempts = sub.Priority, sub.Timeout, sub.Attempts
 	if s.name, err = expand(sub.Name, at); err != nil {
 		return nil, err
 	}

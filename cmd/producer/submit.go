@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/csv"
@@ -26,8 +27,15 @@ type submission struct {
 	tags         []string
 	png, detach  bool
 	json, quiet  bool
+	only, from   []string
+	key          string
+	priority     int
+	attempts     int
+	timeout      time.Duration
 
-	path     string // of the input, for messages
+	given    *pflag.FlagSet // the command's flags
+	shape    summary.Shape  // those that shape the plan
+	path     string         // of the input, for messages
 	document *summary.Document
 }
 
@@ -60,10 +68,18 @@ are the empty one and ` + strings.Join(csv.MissingTexts, ", ") + `.`,
 					return usage("the file name is empty").WithHint("leave it out to run the Superstore data")
 				}
 			}
-			return s.main(c.Context(), path)
+			return s.main(c.Context(), path, func(ctx context.Context) error { return s.run(ctx, path) })
 		},
 	}
 	s.flags(c)
+	s.partFlags(c)
+	s.runFlags(c)
+	return c
+}
+
+// runFlags are the flags of commands that make a run and follow it.
+func (s *submission) runFlags(c *cobra.Command) {
+	s.given = c.Flags()
 	f := c.Flags()
 	f.StringVar(&s.outDir, "out", "", "`directory` to write report, plots, metrics and models to")
 	f.BoolVar(&s.png, "png", false, "write plots as PNG too (needs --out)")
@@ -73,16 +89,25 @@ are the empty one and ` + strings.Join(csv.MissingTexts, ", ") + `.`,
 	f.StringArrayVar(&s.tags, "tag", nil, "`KEY=VALUE` to keep with the run (repeatable)")
 	f.BoolVar(&s.json, "json", false, "print one JSON document instead of the summary, also on failure")
 	f.BoolVarP(&s.quiet, "quiet", "q", false, "no progress")
-	return c
+	f.IntVar(&s.priority, "priority", 0, "`number` from -100 to 100: stages of runs of a higher one go first")
+	f.DurationVar(&s.timeout, "timeout", 0, "`duration` after which the run fails, and what runs is canceled (default none)")
+	f.IntVar(&s.attempts, "max-attempts", 1, "`number` of times that a stage may be tried which fails for another reason than bad input")
+	f.StringVar(&s.key, "key", "", "`text` of yours that stands for the run: submitting it again is the same run (needs --redis)")
+}
+
+// partFlags choose a part of the plan.
+func (s *submission) partFlags(c *cobra.Command) {
+	c.Flags().StringSliceVar(&s.only, "only", nil, "only these `stages` and what they need, separated by commas; `producer graph` lists them")
+	c.Flags().StringSliceVar(&s.from, "from", nil, "these `stages`, everything downstream of them, and what that needs")
 }
 
 // main runs the submission and prints its document or summary, whatever comes of it.
-func (s *submission) main(ctx context.Context, path string) error {
+func (s *submission) main(ctx context.Context, path string, run func(context.Context) error) error {
 	d := s.rejected(path)
 	d.Seed, d.Name, d.Tags = s.seed, s.name, s.tagMap()
 	s.document = d
 	start := time.Now()
-	err := s.run(ctx, path)
+	err := run(ctx)
 	if s.document.WallS == 0 {
 		s.document.WallS = time.Since(start).Seconds()
 	}
@@ -122,11 +147,20 @@ func (s *submission) run(ctx context.Context, path string) error {
 	if err := s.check(); err != nil {
 		return err
 	}
+	var err error
+	if s.shape, err = shapeOf(s.given, &s.pipelineOptions); err != nil {
+		return err
+	}
+	return s.runOn(ctx, func(ctx context.Context) (*source, error) { return s.openSource(ctx, path) })
+}
+
+// runOn runs the pipeline on a table.
+func (s *submission) runOn(ctx context.Context, open func(context.Context) (*source, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ingesting, stopWaiting := s.interruptible(ctx)
 	defer stopWaiting()
-	src, err := s.openSource(ingesting, path)
+	src, err := open(ingesting)
 	if err != nil {
 		return interrupted(ingesting, err)
 	}
@@ -177,6 +211,12 @@ func (s *submission) plan(ctx context.Context, src *source, spec *stages.Spec, s
 	if err := plan.Validate(registry); err != nil {
 		return nil, usage("%v", err).WithHint("`producer init` writes a file that explains every field")
 	}
+	switch {
+	case len(s.only) > 0:
+		return plan.Only(s.only...)
+	case len(s.from) > 0:
+		return plan.From(s.from...)
+	}
 	return plan, nil
 }
 
@@ -211,6 +251,16 @@ func (s *submission) check() error {
 		return usage("--detach needs --redis").WithHint("without Redis this process does the work itself")
 	case s.queue != "" && s.redis == "":
 		return usage("--queue needs --redis").WithHint("without Redis this process does the work itself")
+	case s.key != "" && s.redis == "":
+		return usage("--key needs --redis").WithHint("without Redis nothing is left of a run but its results, which are found again anyway")
+	case len(s.only) > 0 && len(s.from) > 0:
+		return usage("--only does not go with --from").WithHint("--only ends with the stages that it names, --from begins with them")
+	case s.attempts < 0:
+		return usage("--max-attempts is %d", s.attempts).WithHint("want 1 or more")
+	case s.priority < -100 || s.priority > 100:
+		return usage("--priority is %d", s.priority).WithHint("want -100 to 100")
+	case s.timeout < 0:
+		return usage("--timeout is %v", s.timeout).WithHint("want a duration such as 10m, or 0 for none")
 	case s.detach && s.outDir != "":
 		return usage("--out does not go with --detach").WithHint("`producer get RUN report` gives the report later")
 	case s.png && s.outDir == "":
