@@ -8,6 +8,7 @@ import (
 	"math/bits"
 	"testing"
 
+	"github.com/hashline/hashline/ml/boost"
 	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/num"
 	"github.com/hashline/hashline/ml/tree"
@@ -51,18 +52,38 @@ func ensembles(t *testing.T) map[string]*tree.Ensemble {
 		m, err = tree.FitForest(columns, y, classes, tree.Options{Trees: 7, Seed: 3, MaxFeatures: 0.5})
 		add(fmt.Sprint("forest ", classes), m, err)
 	}
-	columns, _, target := table(400, 2, 1)
-	m, err := tree.FitForestRegressor(columns, target, tree.Options{Trees: 5, Seed: 3})
+	columns, y, target := table(400, 2, 1)
+	m, err := boost.FitClassifier(columns, y, 2, boost.Options{Iterations: 5})
+	add("boosting 2", m, err)
+	columns, y, _ = table(400, 3, 1)
+	m, err = boost.FitClassifier(columns, y, 3, boost.Options{Iterations: 5})
+	add("boosting 3", m, err)
+	m, err = boost.FitRegressor(columns, target, boost.Options{Iterations: 5})
+	add("boosted numbers", m, err)
+	m, err = tree.FitForestRegressor(columns, target, tree.Options{Trees: 5, Seed: 3})
 	add("regression", m, err)
 	return all
 }
 
-// outputs returns what the values of a row add up to.
+// outputs returns what the values of a row add up to, of boosting the log odds, or those against the last class.
 func outputs(m *tree.Ensemble, p []float64, row int) []float64 {
-	if m.Classes() == 0 {
+	k := m.Classes()
+	if k == 0 {
 		return p[row : row+1]
 	}
-	return p[row*m.Classes()+1 : (row+1)*m.Classes()]
+	shares := p[row*k : (row+1)*k]
+	if !m.Boosted() {
+		return shares[1:]
+	}
+	var scores []float64
+	for _, v := range shares[k-m.Width():] {
+		base := shares[0]
+		if k > 2 {
+			base = shares[k-1]
+		}
+		scores = append(scores, math.Log(v/base))
+	}
+	return scores
 }
 
 // Base and values add up to the prediction, for rows of the background and for others, with codes that no training row had.
@@ -81,11 +102,19 @@ func TestAdditive(t *testing.T) {
 			t.Fatal(name, err)
 		}
 		for r := range rows[0].Num {
-			for o, want := range outputs(m, p, r) {
-				sum := v.Base[o]
-				for f := range v.Features {
-					sum += v.At(r, f)[o]
+			sums := append([]float64(nil), v.Base...)
+			for f := range v.Features {
+				for o, x := range v.At(r, f) {
+					sums[o] += x
 				}
+			}
+			if m.Boosted() && m.Classes() > 2 { // softmax does not see what all scores share
+				for o := range sums {
+					sums[o] -= sums[len(sums)-1]
+				}
+			}
+			for o, want := range outputs(m, p, r) {
+				sum := sums[o]
 				if math.Abs(sum-want) > 1e-9 {
 					t.Fatalf("%s, row %d, output %d: base and values add up to %v, the prediction is %v", name, r, o, sum, want)
 				}
@@ -134,7 +163,9 @@ func TestIsShapley(t *testing.T) {
 							want += share * (expected(&w, codes, r, 0, set|1<<f, o, width) - expected(&w, codes, r, 0, set, o, width))
 						}
 					}
-					want /= float64(m.Trees())
+					if !m.Boosted() {
+						want /= float64(m.Trees())
+					}
 					if got := v.At(r, f)[o]; math.Abs(got-want) > 1e-12 {
 						t.Fatalf("%s, row %d, feature %d, output %d: %v, want %v", name, r, f, o, got, want)
 					}

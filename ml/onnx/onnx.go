@@ -5,8 +5,8 @@
 // missing. Outputs are "label" (rows strings) and "probabilities" (rows x classes doubles, in the order of the property
 // "classes"), or "prediction" (rows doubles) of a model of a numeric target.
 //
-// Trees are one TreeEnsemble in doubles whose sums are exact, so their probabilities are Predict's to the last bit; those of
-// linear models agree to a few units of the last place. The file needs the operators of ai.onnx 17 (20 with dates) and
+// Trees are one TreeEnsemble in doubles whose sums are exact, so the probabilities of trees and forests are Predict's to the
+// last bit; those of boosting and of linear models agree to a few units of the last place. The file needs the operators of ai.onnx 17 (20 with dates) and
 // ai.onnx.ml 5, which ONNX Runtime has from 1.20 on. Equal models give equal bytes. It is written by hand from onnx.proto
 // (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto) and docs/Operators-ml.md beside it.
 package onnx
