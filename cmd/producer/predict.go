@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -178,54 +178,107 @@ func (p *predictor) stream(ctx context.Context, src *source, w io.Writer) error 
 			return badFile(src.name, "the file has no column %s, which the model needs", table.Quote(c.Name)).WithHint("give a file with the columns of the training data")
 		}
 	}
-	buffered := bufio.NewWriterSize(w, 64<<10)
-	out := csv.NewWriter(buffered)
 	header := []string{"label"}
-	labels := make([]string, len(p.model.Classes))
-	for i, c := range p.model.Classes {
-		labels[i] = cellOf(c)
+	for _, c := range p.model.Classes {
 		header = append(header, "probability of "+cellOf(c))
 	}
-	if err := out.Write(header); err != nil {
+	if err := writeRow(w, header); err != nil {
 		return err
 	}
-	for {
-		f, err := batches.Next(ctx)
-		if errors.Is(err, io.EOF) {
+	labels := make([][]byte, len(p.model.Classes))
+	for i, c := range p.model.Classes {
+		var b bytes.Buffer
+		if err := writeRow(&b, []string{cellOf(c)}); err != nil {
+			return err
+		}
+		labels[i] = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	}
+	var text []byte
+	for part := range readAhead(ctx, batches) {
+		if errors.Is(part.err, io.EOF) {
 			break
 		}
-		if err != nil {
+		if part.err != nil {
+			return part.err
+		}
+		if text, err = p.score(text[:0], part.rows, labels); err != nil {
 			return err
 		}
-		if err := p.score(f, labels, out); err != nil {
-			return err
-		}
-	}
-	out.Flush()
-	return errors.Join(out.Error(), buffered.Flush())
-}
-
-// score writes a line for each row.
-func (p *predictor) score(f *frame.Frame, labels []string, out *csv.Writer) error {
-	features, err := p.recipe.Apply(f)
-	if err != nil {
-		return err
-	}
-	proba, err := p.model.Estimator().Predict(features, runtime.GOMAXPROCS(0))
-	if err != nil {
-		return err
-	}
-	k := len(labels)
-	row := make([]string, k+1)
-	for i := range f.Rows {
-		shares := proba[i*k : (i+1)*k]
-		row[0] = labels[metrics.Label(shares)]
-		for c, v := range shares {
-			row[c+1] = strconv.FormatFloat(v, 'g', -1, 64)
-		}
-		if err := out.Write(row); err != nil {
+		if _, err := w.Write(text); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// part is some rows of the file, or why there are none.
+type part struct {
+	rows *frame.Frame
+	err  error
+}
+
+// readAhead reads the next rows while the last are scored. Who stops early leaves the reader behind, which may wait for
+// its input.
+func readAhead(ctx context.Context, batches *table.Batches) func(yield func(part) bool) {
+	return func(yield func(part) bool) {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		parts := make(chan part, 1)
+		go func() {
+			defer close(parts)
+			for {
+				f, err := batches.Next(ctx)
+				select {
+				case parts <- part{f, err}:
+				case <-ctx.Done():
+					return
+				}
+				if err != nil {
+					return
+				}
+			}
+		}()
+		for {
+			select {
+			case p, ok := <-parts:
+				if !ok || !yield(p) {
+					return
+				}
+			case <-ctx.Done():
+				yield(part{err: ctx.Err()})
+				return
+			}
+		}
+	}
+}
+
+func writeRow(w io.Writer, fields []string) error {
+	out := csv.NewWriter(w)
+	if err := out.Write(fields); err != nil {
+		return err
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// score appends a line for each row.
+func (p *predictor) score(text []byte, f *frame.Frame, labels [][]byte) ([]byte, error) {
+	features, err := p.recipe.Apply(f)
+	if err != nil {
+		return nil, err
+	}
+	proba, err := p.model.Estimator().Predict(features, runtime.GOMAXPROCS(0))
+	if err != nil {
+		return nil, err
+	}
+	k := len(labels)
+	for i := range f.Rows {
+		shares := proba[i*k : (i+1)*k]
+		text = append(text, labels[metrics.Label(shares)]...)
+		for _, v := range shares {
+			text = strconv.AppendFloat(append(text, ','), v, 'g', -1, 64)
+		}
+		text = append(text, '\n')
+	}
+	return text, nil
 }
