@@ -110,7 +110,7 @@ func (c *core) handOut(ctx context.Context, queue, run string, priority int) err
 	return c.handOutAll(ctx, queue, map[string]int{run: priority})
 }
 
-// refill fills the queue again when a task has left it in another way than by the end of its stage.
+// refill fills the queue again when a task has left it and its run has no stage to follow.
 func (c *core) refill(ctx context.Context, queue string) error {
 	return c.handOutAll(ctx, queue, map[string]int{"": 0})
 }

@@ -170,8 +170,12 @@ func (w *Worker) next(ctx context.Context, r *result, s *state, answer []any) (*
 	return &successor{&p, stage, state}, nil
 }
 
-// settleClosed does what follows the end of a run.
+// settleClosed does what follows the end of a run. The slot that its last stage leaves goes to another run, which nobody else
+// would see to.
 func (w *Worker) settleClosed(ctx context.Context, run string) error {
+	if err := w.refill(ctx, w.queue); err != nil {
+		w.log.Warn("filling the queue; the reconciler will", "error", err)
+	}
 	if w.store == nil { // the script has told everybody
 		return w.forget(ctx, run)
 	}
