@@ -70,8 +70,17 @@
 // conditions, delays and signals, cleanup, policies for failures, retries, timeouts, pools and memory. A [Request] adds
 // [Request].Timeout, the deadline of the run, [Request].Priority, and [Request].Key, by which submitting again is the same
 // run. [Client.Cancel], [Client.Pause], [Client.Resume], [Client.Signal] and [Client.Retry] act on runs, [Client.SetPool]
-// bounds a pool, which bounds nothing before. A [Scheduler] submits at times and for new files. [Config].Middleware goes
+// bounds a pool, which bounds nothing before. [Config].Middleware goes
 // around every stage function.
+//
+// # Schedules
+//
+// [Client.Schedules] keeps schedules in Redis: cron expressions in a time zone, and files or folders to watch. A [Scheduler] makes
+// their runs, by a function of the program; any number may run, in processes anywhere. A tick is decided by one script, which
+// makes it pending; who takes it from there has a lease, and its run has an id before it is submitted. So a scheduler that dies
+// leaves nothing undone, and nothing is done twice: one run for each tick of a timetable, and for each content of a file,
+// whatever it is called. A content that was seen is known by its digest for as long as the schedule lives, 100 bytes or so in
+// Redis; of ticks the latest 10,000 are known to a backfill.
 //
 // # Events
 //
