@@ -1,7 +1,7 @@
 // Package pipeline describes computations by content and runs one of them.
 //
 // A Kind says what a stage does and is registered once; Typed makes one of a plain function. A Stage is a named step of a
-// Plan, of one kind, with parameters and needs. Running a stage is an action: its ActionKey hashes the kind, the
+// Plan, of one kind, with parameters and needs; NewPlan makes a plan of stages, or says what is wrong with it. Running a stage is an action: its ActionKey hashes the kind, the
 // fingerprint of the kind's code, the parameters, the seed where the kind uses one, and the digests of the inputs; never
 // names, times, hosts or numbers of workers. So an action whose key is known need not run again, and an output that did
 // not change stops the ripple: what lies downstream is keyed by content, not by how the content came about.

@@ -77,12 +77,15 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	plan := &pipeline.Plan{Schema: pipeline.PlanSchema2, Stages: []pipeline.Stage{
-		{Name: "poem", Kind: "write", Params: json.RawMessage(`{"Text":"so much depends upon a red wheel barrow"}`)},
-		{Name: "words", Kind: "count", Needs: []pipeline.Need{{Role: "text", Stage: "poem", Output: "text"}}},
-		{Name: "long_words", Kind: "count", Params: json.RawMessage(`{"at_least":5}`), Needs: []pipeline.Need{{Role: "text", Stage: "poem", Output: "text"}},
-			If: &pipeline.Condition{Stage: "words", Output: "words", Op: ">=", Value: json.RawMessage("100")}},
-	}}
+	plan, err := pipeline.NewPlan(registry,
+		pipeline.Stage{Name: "poem", Kind: "write", Params: json.RawMessage(`{"Text":"so much depends upon a red wheel barrow"}`)},
+		pipeline.Stage{Name: "words", Kind: "count", Needs: []pipeline.Need{{Role: "text", Stage: "poem", Output: "text"}}},
+		pipeline.Stage{Name: "long_words", Kind: "count", Params: json.RawMessage(`{"at_least":5}`), Needs: []pipeline.Need{{Role: "text", Stage: "poem", Output: "text"}},
+			If: &pipeline.Condition{Stage: "words", Output: "words", Op: ">=", Value: json.RawMessage("100")}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	if err := walk(&pipeline.Executor{Registry: registry}, plan); err != nil {
 		fmt.Println(err)
 	}
@@ -90,6 +93,36 @@ func Example() {
 	// poem: text "so much depends upon a red wheel barrow"
 	// words: words 8
 	// long_words: skipped, words.words is 8, not >= 100
+}
+
+// What is wrong with a plan is said before anything runs.
+func ExampleNewPlan() {
+	registry, err := pipeline.NewRegistry(nil, write, count)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	poem := pipeline.Stage{Name: "poem", Kind: "write", Params: json.RawMessage(`{"Text":"so much depends"}`)}
+	for _, words := range []pipeline.Stage{
+		{Name: "words", Kind: "count", Needs: []pipeline.Need{{Role: "text", Stage: "poem", Output: "text"}}},
+		{Name: "words", Kind: "count", Needs: []pipeline.Need{{Role: "text", Stage: "pome", Output: "text"}}},
+		{Name: "words", Kind: "count", Needs: []pipeline.Need{{Role: "text", Stage: "poem", Output: "verse"}}},
+		{Name: "words", Kind: "count"},
+		{Name: "words", Kind: "count", Params: json.RawMessage(`{"atleast":5}`), Needs: []pipeline.Need{{Role: "text", Stage: "poem", Output: "text"}}},
+	} {
+		plan, err := pipeline.NewPlan(registry, poem, words)
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Printf("%s with parameters %s\n", plan.Schema, plan.Stages[1].Params)
+	}
+	// Output:
+	// hashline.plan/2 with parameters {"at_least":1}
+	// plan: stage words: it needs "pome", which is no earlier stage
+	// plan: stage words: stage poem has no output "verse"
+	// plan: stage words: input text is missing
+	// plan: stage words: parameters of kind count: json: unknown field "atleast"
 }
 
 // A stage that returns stages, as many as it finds work for. Whoever runs the plan adds them to the run, and spells out the
@@ -106,7 +139,7 @@ func Example_expand() {
 			}
 		}
 		return struct{}{}, nil
-	}, func(k *pipeline.Kind) { k.Expands = true })
+	}, pipeline.Expands)
 	join := pipeline.Typed("join", func(_ context.Context, _ *pipeline.Call, _ struct{}, in struct{ Part []string }) (text, error) {
 		return text{strings.Join(in.Part, " | ")}, nil
 	})

@@ -29,7 +29,7 @@ type Plan struct {
 
 // NewPlan returns the plan of these stages, which it takes over, as Validate leaves it. Seed may be set afterwards.
 func NewPlan(r *Registry, stages ...Stage) (*Plan, error) {
-	p := &Plan{Schema: PlanSchema2, Stages: stages}
+	p := &Plan{Stages: stages}
 	if err := p.Validate(r); err != nil {
 		return nil, err
 	}

@@ -123,6 +123,10 @@ func TestPlanSchemaIsTheLowest(t *testing.T) {
 			t.Errorf("%s: schema %s, %v", name, p.Schema, err)
 		}
 	}
+	made, err := NewPlan(r, Stage{Name: "a", Kind: "source"})
+	if err != nil || made.Schema != PlanSchema {
+		t.Errorf("a plan that a program makes: %+v, %v", made, err)
+	}
 	empty := &Plan{Schema: PlanSchema, Stages: []Stage{{Name: "a", Kind: "source", Retry: &Retry{Factor: 3, Max: 5}}}}
 	if err := empty.Validate(r); err != nil || empty.Schema != PlanSchema || empty.Stages[0].Retry != nil {
 		t.Errorf("a retry that says nothing: %+v, %v", empty, err)

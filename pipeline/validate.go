@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -29,6 +30,7 @@ func ValidStageName(name string) bool {
 // digest. The schema becomes PlanSchema2 where a worker of before could not run the plan: some stage uses a field that
 // came with it, or is of a kind that is Inline or Expands, and PlanSchema otherwise.
 func (p *Plan) Validate(r *Registry) error {
+	p.Schema = cmp.Or(p.Schema, PlanSchema2) // a plan that a program made
 	if err := p.checkSchema(); err != nil {
 		return err
 	}

@@ -226,6 +226,9 @@ func checkShape(p *pipeline.Plan) error {
 	if p == nil || len(p.Stages) == 0 {
 		return errors.New("plan: it has no stages")
 	}
+	if p.Schema == "" {
+		return errors.New("plan: it was not validated: make it with pipeline.NewPlan")
+	}
 	earlier := make(map[string]bool, len(p.Stages))
 	for _, s := range p.Stages {
 		if !pipeline.ValidStageName(s.Name) || earlier[s.Name] {

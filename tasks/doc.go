@@ -109,9 +109,10 @@
 //
 // # Limits
 //
-// A plan has at most 100,000 stages, and so has what one stage returns; an inline output 16 KiB, a task 2 KiB, a message 8
-// KiB, the log of an attempt 1 MiB. Submit refuses a run when [Config].MaxRuns are not over. The state of a run stays for
-// [Config].KeepState after its end, finished tasks in asynq's monitor for [Config].KeepTasks.
+// A plan has at most 100,000 stages, and so has what one stage returns; an inline output, and without a Store every output, the
+// list of the stages that a stage returns included, 16 KiB; a task 2 KiB; a message 8 KiB; the log of an attempt 1 MiB. Submit
+// refuses a run when [Config].MaxRuns are not over. The state of a run stays for [Config].KeepState after its end, finished tasks
+// in asynq's monitor for [Config].KeepTasks.
 //
 // It is the only package that imports asynq and go-redis.
 package tasks

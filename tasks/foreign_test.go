@@ -272,6 +272,7 @@ func TestSubmitRefusesPlansThatCannotEnd(t *testing.T) {
 	for name, p := range map[string]*pipeline.Plan{
 		"none":    nil,
 		"empty":   plan(),
+		"unseen":  {Stages: plan(stage("a", "text", nil)).Stages},
 		"twice":   plan(stage("a", "text", nil), stage("a", "text", nil)),
 		"name":    plan(stage("A/b", "text", nil)),
 		"unknown": plan(stage("a", "text", nil, "b")),

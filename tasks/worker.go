@@ -118,7 +118,8 @@ func (w *Worker) Run(ctx context.Context) error {
 
 // Serve does what Run does but for taking tasks, which is left to an asynq server that the program has already: it processes the queue of the
 // Config, has the worker as handler of TaskType, and at least as many goroutines as WorkerOptions.Concurrency. Its Config
-// should have IsFailure and RetryDelay of this package. Serve returns when ctx has ended and the stages in progress are over
+// should have IsFailure and RetryDelay of this package, and a TaskCheckInterval of some milliseconds: a ready stage may wait that
+// long for an idle server, and asynq's own is a second. Serve returns when ctx has ended and the stages in progress are over
 // or handed to other workers; the server is to be shut down after that.
 func (w *Worker) Serve(ctx context.Context) error {
 	none := func() {}
