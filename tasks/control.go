@@ -87,8 +87,8 @@ func (c *core) whereabouts(ctx context.Context, run string) (queue string, prior
 	return queue, priority, nil
 }
 
-// Pause keeps the stages of a run that have not started from starting; what runs goes on. Its deadline, if any, stays. Pausing a paused run
-// changes nothing; one that is over is an error of class usage.
+// Pause keeps the stages of a run that have not started from starting; what runs goes on. Its deadline, if any, stays, and a cancel
+// goes before the pause: what always runs then runs. Pausing a paused run changes nothing; one that is over is an error of class usage.
 func (c *Client) Pause(ctx context.Context, run string) error {
 	return c.setPaused(ctx, run, true, "the run is paused")
 }

@@ -282,7 +282,7 @@ if status ~= 'RUNNING' or f[3] ~= worker then
   local list = outbox
   if f[5] and f[5] ~= '' then list = pooled end
   redis.call('ZREM', list, s..'\n'..attempt)
-  if m[4] then
+  if m[4] and not m[2] then -- in a canceled run there is only the cleanup left, which nothing holds
     -- The task is spent: the stage goes back to the list under the next number.
     redis.call('SREM', live, s)
     redis.call('HSET', st, 'attempt|'..s, attempt + 1)
@@ -490,6 +490,13 @@ if made == 'SUCCEEDED' then
 end
 emitAll(7, s, attempt, worker)
 if redis.call('HDEL', st, 'edge|'..up..'\n'..s) == 1 then redis.call('HINCRBY', st, 'need|'..s, 1) end
+-- Upstream does not know of a stage that was returned after it had ended.
+local known, is = cjson.decode(redis.call('HGET', down, up) or '[]'), false
+for _, to in ipairs(known) do is = is or to == s end
+if not is then
+  known[#known + 1] = s
+  redis.call('HSET', down, up, cjson.encode(known))
+end
 takeOff(s, status, attempt)
 redis.call('HSET', st, 'status|'..s, 'PENDING', 'owner|'..s, '')
 return 'ok'
@@ -543,7 +550,7 @@ return {#fresh, untilNext()}
 // or gone has none.
 var peekScript = redis.NewScript(luaBase + `
 local answer = {metaget('store'), metaget('plan'), metaget('plan_bytes'), metaget('priority')}
-if redis.call('HEXISTS', meta, 'paused') == 1 then return answer end
+if redis.call('HEXISTS', meta, 'paused') == 1 and redis.call('HEXISTS', meta, 'cancel') == 0 then return answer end
 local function look(list, most)
   for _, m in ipairs(redis.call('ZRANGE', list, 0, tonumber(most) - 1)) do
     local s = string.match(m, '^[^\n]*')
