@@ -195,7 +195,10 @@ func (c *core) wholePlan(ctx context.Context, s *state) (*planIndex, error) {
 		if s.get("made", parent) == "" {
 			continue
 		}
-		returned, err := c.expansion(ctx, parent, s.get("out", parent))
+		returned, err := c.expansion(ctx, parent, s.returned(parent))
+		if errors.Is(err, errPlan) { // the store has lost it: names are enough to describe the run
+			returned, err = s.sketch(parent)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -209,6 +212,16 @@ func (c *core) wholePlan(ctx context.Context, s *state) (*planIndex, error) {
 		return base, nil
 	}
 	return newPlanIndex(whole), nil
+}
+
+// sketch returns what the state says of the stages that a stage returned.
+func (s *state) sketch(parent string) (*planIndex, error) {
+	names, err := s.made(parent)
+	sketch := &pipeline.Plan{}
+	for _, name := range names {
+		sketch.Stages = append(sketch.Stages, pipeline.Stage{Name: name})
+	}
+	return newPlanIndex(sketch), err
 }
 
 // kinds returns the registry, an empty one for a client without.

@@ -46,7 +46,8 @@ func (k keyspace) cancelChannel() string { return string(k) + ":cancel" }
 // owner, need (edges not yet counted), edge|FROM newline TO (1 when counted), ready, started and finished (microseconds),
 // due (millisecond before which a waiting stage does not start), out (JSON), err (JSON), skip, failures and reset (how often
 // it failed, and was run again for a damaged output), crash (how often its worker died), alone (the attempt that runs
-// alone), lonely (how often its worker died while it ran alone), made (JSON list of the stages that it returned).
+// alone), lonely (how often its worker died while it ran alone), made (JSON list of the stages that it returned), returned (the out in
+// which it did, when it ran again after that).
 //
 // Fields that the plan gives, where they are not the default: order, always, policy|FROM newline TO (fail or continue),
 // pool, memory (bytes), delay (milliseconds), signal, attempts, backoff, factor and limit (of retries; milliseconds), def (the stage

@@ -430,11 +430,15 @@ func (c *core) stage(ctx context.Context, p *payload) (pipeline.Stage, error) {
 
 // returned finds the stages that a stage returned.
 func (c *core) returned(ctx context.Context, run, by string) (*planIndex, error) {
-	out, err := c.redis.HGet(ctx, c.keys(run).name("stages"), "out|"+by).Result()
+	part := &state{run: run, stages: map[string]string{}}
+	err := c.loadFields(ctx, part, "out", []string{by})
+	if err == nil {
+		err = c.loadFields(ctx, part, "returned", []string{by})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the stages that %s returned: %w", by, err)
 	}
-	return c.expansion(ctx, by, out)
+	return c.expansion(ctx, by, part.returned(by))
 }
 
 // expansion reads the stages that a stage returned from its outcome.

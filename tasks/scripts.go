@@ -41,6 +41,10 @@ local function xadd(kind, s, attempt, worker, message, data)
 end
 local function emit(kind, s, attempt, worker, message) xadd(kind, s, attempt, worker, message, '') end
 local function ended(status) return status == 'SUCCEEDED' or status == 'FAILED' or status == 'SKIPPED' or status == 'CANCELED' end
+-- keep keeps the outcome in which a stage returned stages, before it gets another: it may run again and end in another way.
+local function keep(s, made)
+  if made and made ~= '' then redis.call('HSETNX', st, 'returned|'..s, get('out', s)) end
+end
 -- takeOff takes a stage, as it is, off the lists that it may stand on.
 local function takeOff(s, status, attempt)
   if status == 'READY' then
@@ -320,13 +324,15 @@ return answer
 // that the worker now owns: name, attempt, def}. The first commit wins, whatever its attempt.
 var finishScript = redis.NewScript(luaBase + luaEvents + luaReady + luaSpread + luaSettle + luaAdd + `
 local s, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
-local status = get('status', s)
-if status == '' then return {'gone', 0, 0, -1} end
+local f = redis.call('HMGET', st, 'status|'..s, 'made|'..s)
+local status = f[1]
+if not status then return {'gone', 0, 0, -1} end
 emitAll(9, s, attempt, worker)
 if status ~= 'RUNNING' and status ~= 'READY' and status ~= 'WAITING' then return {'dup', 0, 0, -1} end
 local current = attempt
 if status ~= 'RUNNING' then current = get('attempt', s) end
 takeOff(s, status, current)
+keep(s, f[2])
 redis.call('HSET', st, 'status|'..s, ARGV[4], 'finished|'..s, now, 'out|'..s, ARGV[5], 'owner|'..s, worker)
 if ARGV[4] == 'SKIPPED' then
   set('skip', s, ARGV[6])
@@ -335,7 +341,7 @@ else
   emit('STEP_SUCCESS', s, attempt, worker, ARGV[6])
 end
 local more = {}
-if ARGV[8] ~= '' and get('made', s) == '' then
+if ARGV[8] ~= '' and not f[2] then
   local r = cjson.decode(ARGV[8])
   local place = tonumber(get('order', s)) or 0
   for i, new in ipairs(r.stages) do new.order = string.format('%.6f', place + i / 1000000) end
@@ -418,6 +424,7 @@ local final, limit = ARGV[6], tonumber(ARGV[7])
 local stopped = redis.call('HEXISTS', meta, 'cancel') == 1
 if stopped and get('always', s) ~= '1' then final = 'CANCELED' end
 if limit == 0 then limit = tonumber(get('attempts', s)) or tonumber(metaget('attempts')) or 1 end
+keep(s, get('made', s))
 set('out', s, ARGV[8])
 if final == 'FAILED' then
   local failures = redis.call('HINCRBY', st, 'failures|'..s, 1)
@@ -490,13 +497,6 @@ if made == 'SUCCEEDED' then
 end
 emitAll(7, s, attempt, worker)
 if redis.call('HDEL', st, 'edge|'..up..'\n'..s) == 1 then redis.call('HINCRBY', st, 'need|'..s, 1) end
--- Upstream does not know of a stage that was returned after it had ended.
-local known, is = cjson.decode(redis.call('HGET', down, up) or '[]'), false
-for _, to in ipairs(known) do is = is or to == s end
-if not is then
-  known[#known + 1] = s
-  redis.call('HSET', down, up, cjson.encode(known))
-end
 takeOff(s, status, attempt)
 redis.call('HSET', st, 'status|'..s, 'PENDING', 'owner|'..s, '')
 return 'ok'

@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -111,6 +112,11 @@ func (s *state) made(parent string) ([]string, error) {
 		return nil, fmt.Errorf("%w: the stages that %s returned: %w", errInputs, parent, err)
 	}
 	return names, nil
+}
+
+// returned is the outcome in which a stage returned stages.
+func (s *state) returned(parent string) string {
+	return cmp.Or(s.get("returned", parent), s.get("out", parent))
 }
 
 func (s *state) get(field, stage string) string { return s.stages[field+"|"+stage] }
