@@ -15,7 +15,7 @@ type RetryMode string
 const (
 	RetryAll              RetryMode = "all"                   // every stage
 	RetryFailed           RetryMode = "failed"                // the stages that failed or were canceled; what was skipped stays skipped
-	RetryFailedDownstream RetryMode = "failed and downstream" // those and what was skipped
+	RetryFailedDownstream RetryMode = "failed and downstream" // those, what was skipped, and what ran without them
 )
 
 // carried is a stage that a retry takes over as it was.
@@ -82,8 +82,12 @@ func inherit(r *Request, of *pipeline.RunRecord) {
 // carry returns what a retry takes over.
 func (c *Client) carry(ctx context.Context, record *pipeline.RunRecord, mode RetryMode) (map[string]carried, error) {
 	m := map[string]carried{}
+	again := map[string]bool{}
+	if mode == RetryFailedDownstream {
+		again = downstream(record.Stages)
+	}
 	for _, s := range record.Stages {
-		keep := s.Status == pipeline.Succeeded || s.Status == pipeline.Skipped && mode == RetryFailed
+		keep := s.Status == pipeline.Succeeded && !again[s.Name] || s.Status == pipeline.Skipped && mode == RetryFailed
 		if s.ExpandedBy != "" {
 			_, parent := m[s.ExpandedBy] // who returned it goes before it
 			keep = keep && parent
@@ -98,6 +102,32 @@ func (c *Client) carry(ctx context.Context, record *pipeline.RunRecord, mode Ret
 		m[s.Name] = kept
 	}
 	return m, nil
+}
+
+// downstream returns the stages that lie behind one that did not succeed: those of them that ran did so without it.
+func downstream(stages []pipeline.StageRecord) map[string]bool {
+	needs := map[string][]string{} // by the stage that is needed
+	var todo []string
+	for _, s := range stages {
+		for _, up := range s.Needs {
+			needs[up] = append(needs[up], s.Name)
+		}
+		if s.Status != pipeline.Succeeded {
+			todo = append(todo, s.Name)
+		}
+	}
+	found := map[string]bool{}
+	for len(todo) > 0 {
+		up := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, name := range needs[up] {
+			if !found[name] {
+				found[name] = true
+				todo = append(todo, name)
+			}
+		}
+	}
+	return found
 }
 
 func (c *Client) carryStage(ctx context.Context, s pipeline.StageRecord) (carried, error) {

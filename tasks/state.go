@@ -333,7 +333,7 @@ func (s *state) sources(stage pipeline.Stage) ([]source, error) {
 		}
 	}
 	if c := stage.If; c != nil {
-		if err := add(pipeline.Need{Role: pipeline.ConditionRole, Stage: c.Stage, Output: c.Output}, c.Stage, true); err != nil {
+		if err := add(pipeline.Need{Role: pipeline.ConditionRole, Stage: c.Stage, Output: c.Output}, c.Stage, false); err != nil {
 			return nil, err
 		}
 	}
