@@ -24,9 +24,10 @@ type fakeT struct {
 	mu       sync.Mutex
 	cleanups []func()
 	failures []string
+	told     io.Writer // of the failures, at the end
 }
 
-func newT() *fakeT { return &fakeT{} }
+func newT() *fakeT { return &fakeT{told: os.Stdout} }
 
 // ended is what Fatal stops the goroutine with.
 type ended struct{}
@@ -54,7 +55,7 @@ func (t *fakeT) Errorf(format string, args ...any) {
 func (t *fakeT) Fatalf(format string, args ...any) { t.Errorf(format, args...); panic(ended{}) }
 func (t *fakeT) Fatal(args ...any)                 { t.Fatalf("%s", fmt.Sprint(args...)) }
 
-// end does what the end of a test does, and prints why it failed.
+// end does what the end of a test does. That of an example prints why it failed, which is not what it should print.
 func (t *fakeT) end() {
 	if p := recover(); p != nil && p != (ended{}) {
 		panic(p)
@@ -63,14 +64,14 @@ func (t *fakeT) end() {
 		f()
 	}
 	for _, f := range t.failures {
-		fmt.Println(f)
+		fmt.Fprintln(t.told, f)
 	}
 }
 
 // failing returns how a test failed.
 func failing(t *testing.T, test func(t testing.TB)) string {
 	t.Helper()
-	fake := newT()
+	fake := &fakeT{told: io.Discard}
 	func() {
 		defer fake.end()
 		test(fake)
