@@ -90,6 +90,11 @@ func (o *outcome) judge(m predictor, test []*frame.Column, d *data) error {
 	if err != nil {
 		return err
 	}
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return err
+	}
+	o.Peak = float64(u.Maxrss) / 1e3
 	o.Accuracy, o.AUC, o.LogLoss = float64(e.Metrics.Accuracy), float64(e.Metrics.ROCAUC), float64(e.Metrics.LogLoss)
 	return nil
 }

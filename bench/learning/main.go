@@ -115,6 +115,7 @@ type outcome struct {
 	AUC      float64 `json:"auc"`
 	LogLoss  float64 `json:"log_loss"`
 	Nodes    int     `json:"nodes"`
+	Peak     float64 `json:"peak"` // resident memory of the process, data included, in MB
 }
 
 // compare runs ours and the peers in turn, so that a slow moment of the machine meets all of them.
@@ -146,11 +147,11 @@ func compare(ctx context.Context, c benchCase, python, work string, runs int) er
 		}
 	}
 	fmt.Printf("\n%s: %s (%d rows to learn, %d to judge, %d columns)\n", c.Name, c.about, d.train, d.rows()-d.train, len(d.columns))
-	fmt.Printf("%-14s %9s %9s %9s %9s %8s %8s %9s %7s %7s %7s\n", "", "fit s", "cpu s", "predict s", "accuracy", "AUC", "log loss", "nodes", "fit x", "cpu x", "pred x")
+	fmt.Printf("%-14s %9s %9s %9s %9s %8s %8s %9s %8s %7s %7s %7s\n", "", "fit s", "cpu s", "predict s", "accuracy", "AUC", "log loss", "nodes", "peak MB", "fit x", "cpu x", "pred x")
 	base := median(all["hashline"])
 	for _, side := range order {
 		m := median(all[side])
-		fmt.Printf("%-14s %9.4f %9.4f %9.4f %9.4f %8.4f %8.4f %9d %7.2f %7.2f %7.2f\n", side, m.Fit, m.CPU, m.Predict, m.Accuracy, m.AUC, m.LogLoss, m.Nodes,
+		fmt.Printf("%-14s %9.4f %9.4f %9.4f %9.4f %8.4f %8.4f %9d %8.0f %7.2f %7.2f %7.2f\n", side, m.Fit, m.CPU, m.Predict, m.Accuracy, m.AUC, m.LogLoss, m.Nodes, m.Peak,
 			m.Fit/base.Fit, m.CPU/base.CPU, m.Predict/base.Predict)
 	}
 	return nil

@@ -4,6 +4,7 @@ usage: learners.py DATA_FOLDER SIDE SETTINGS_JSON; see bench/learning, which cal
 """
 import json
 import os
+import resource
 import sys
 import time
 
@@ -82,4 +83,4 @@ start = time.perf_counter()
 p = predict(Xt)
 predicted = time.perf_counter() - start
 auc = roc_auc_score(Yt, p[:, 1]) if p.shape[1] == 2 else roc_auc_score(Yt, p, multi_class="ovr")
-print(json.dumps({"fit": fitted, "cpu": cpu, "predict": predicted, "accuracy": accuracy_score(Yt, p.argmax(1)), "auc": auc, "log_loss": log_loss(Yt, np.clip(p, 2**-52, 1 - 2**-52)), "nodes": int(nodes())}))
+print(json.dumps({"fit": fitted, "cpu": cpu, "predict": predicted, "accuracy": accuracy_score(Yt, p.argmax(1)), "auc": auc, "log_loss": log_loss(Yt, np.clip(p, 2**-52, 1 - 2**-52)), "nodes": int(nodes()), "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3}))
