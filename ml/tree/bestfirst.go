@@ -69,10 +69,14 @@ func (g *grower[T]) propose(open *candidates, c candidate) {
 		g.leaf(c.at, c.n, c.from, c.to, false)
 		return
 	}
-	// Keys of more than two classes, and of other criteria, are gains; the others are gains times the weight of the node.
 	gain := math.Float64frombits(c.s.key - 1)
-	if g.classes <= 2 && g.weights == nil && g.opts.Criterion == Gini {
-		gain /= float64(c.n.words & (1<<g.shift - 1))
+	if !g.many && g.weights == nil && g.opts.Criterion == Gini {
+		total := float64(c.n.words & (1<<g.shift - 1))
+		if s := g.newScanner(c.n); s.plain() {
+			gain /= total // it is the gain times the weight of the node
+		} else {
+			gain = max(0, gain-float64(s.squares(c.n.words))/total) // it is the score of the sides
+		}
 	}
 	open.gains = append(open.gains, gain)
 	heap.Push(open, c)

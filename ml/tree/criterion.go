@@ -9,7 +9,7 @@ type scorer struct {
 	weights   []float64 // nil: 1
 	all       []uint64  // rows of each class in the node
 	before    float64   // impurity times weight
-	left      [2]uint64 // scratch of two classes
+	left      []uint64  // scratch
 }
 
 func newScorer(weights []float64, c Criterion, all ...uint64) *scorer {
@@ -18,13 +18,18 @@ func newScorer(weights []float64, c Criterion, all ...uint64) *scorer {
 	return s
 }
 
-// gain is that of two classes with so many rows of each on the left. It is not negative.
-func (s *scorer) gain(zeros, ones uint64) float64 {
-	s.left = [2]uint64{zeros, ones}
-	return s.gainOf(s.left[:])
+// countsOf takes a word apart into the rows of each class. The list is good until the next call.
+func (s *scorer) countsOf(word uint64, shift uint) []uint64 {
+	s.left = append(s.left[:0], word&(1<<shift-1))
+	for c := 1; c < len(s.all); c++ {
+		k := word >> (uint(c) * shift) & (1<<shift - 1)
+		s.left = append(s.left, k)
+		s.left[0] -= k
+	}
+	return s.left
 }
 
-// gainOf takes the rows of each class on the left.
+// gainOf takes the rows of each class on the left. The gain is not negative.
 func (s *scorer) gainOf(left []uint64) float64 {
 	l := s.impurity(func(c int) uint64 { return left[c] })
 	r := s.impurity(func(c int) uint64 { return s.all[c] - left[c] })

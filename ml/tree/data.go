@@ -14,11 +14,13 @@ import (
 //
 // A row goes through growth as one word: its weight below, and above what its target adds: the weight if it is of the
 // second class, or the weight times the number as an integer. A histogram is then one addition for a row, and both of its
-// sums are exact.
+// sums are exact. A few more classes have a field each after the first where as many rows fit into one, 21 bits of three
+// classes; otherwise the class stands above the weight, and histograms are by bin and class.
 type training struct {
 	classes int // 0: numbers
 	y       []int32
-	shift   uint // where a word's upper part begins
+	shift   uint // where a word's upper part begins, and the bits of a field
+	many    bool // more classes than fit into fields
 
 	// numbers
 	target   []float64
@@ -29,6 +31,19 @@ type training struct {
 
 // classShift leaves 32 bits for weights.
 const classShift = 32
+
+func newClasses(y []int32, classes int) *training {
+	t := &training{y: y, classes: classes, shift: classShift, many: classes > 2}
+	if bits := uint(64 / classes); t.many && len(y) < 1<<bits {
+		t.shift, t.many = bits, false
+	}
+	return t
+}
+
+// field returns the weight of a class in a word of more than two classes, after the first.
+func (t *training) field(word uint64, class int) uint64 {
+	return word >> (uint(class) * t.shift) & (1<<t.shift - 1)
+}
 
 // weightMask leaves the weight of a word of two or more classes, or the share of a pair.
 const weightMask = 1<<32 - 1
@@ -76,8 +91,13 @@ func (t *training) word(row int, weight uint64) uint64 {
 	switch {
 	case t.classes == 2:
 		return weight | weight*uint64(t.y[row])<<t.shift
-	case t.classes > 2:
+	case t.many:
 		return weight | uint64(t.y[row])<<t.shift
+	case t.classes > 2:
+		if t.y[row] == 0 {
+			return weight
+		}
+		return weight | weight<<(uint(t.y[row])*t.shift)
 	}
 	return weight | uint64(t.steps[row]*int64(weight))<<t.shift
 }

@@ -27,7 +27,7 @@ type grower[T uint8 | uint16] struct {
 	cells   [][]T   // scratch for the block copies
 	origin  []int32 // of the rows of a block, what they were before they were renumbered
 	out     grown
-	counts  []uint32 // of more than two classes: a stack of the counts of the nodes on the way
+	counts  []uint32 // of many classes: a stack of the counts of the nodes on the way
 	costs   []cost   // of each node, where the tree is to be pruned
 }
 
@@ -37,13 +37,13 @@ type split struct {
 	feature int
 	cut     int
 	toLeft  bool   // missing values go left
-	left    uint64 // words of the rows on the left, added up; not of more than two classes
+	left    uint64 // words of the rows on the left, added up; not of many classes
 }
 
 // tally is what a node has.
 type tally struct {
-	words   uint64   // of its rows, added up; of more than two classes the weight alone
-	counts  []uint32 // of more than two classes
+	words   uint64   // of its rows, added up; of many classes the weight alone
+	counts  []uint32 // of many classes
 	squares uint64   // the sum of their squares
 }
 
@@ -54,7 +54,7 @@ func newGrower[T uint8 | uint16](d *data[T], histograms int) *grower[T] {
 		most = max(most, b)
 	}
 	for range histograms {
-		g.hists = append(g.hists, newHistogram(most+1, d.classes))
+		g.hists = append(g.hists, newHistogram(most+1, d.classes, d.many))
 	}
 	n := d.rows()
 	g.rowTemp, g.wrdTemp = make([]int32, n), make([]uint64, n)
@@ -123,7 +123,7 @@ func (g *grower[T]) node(at, from, to, depth int, n tally, columns [][]T, copied
 		return
 	}
 	left := g.branch(at, s)
-	if g.classes == 2 {
+	if g.classes >= 2 && !g.many {
 		l, r := tally{words: s.left}, tally{words: n.words - s.left}
 		if g.terminal(l, 0, 0, depth+1) && g.terminal(r, 0, 0, depth+1) { // most nodes: their rows are needed no more
 			g.note(left, l, 0, 0, false)
@@ -160,14 +160,18 @@ func (g *grower[T]) terminal(n tally, from, to, depth int) bool {
 	if (o.MaxDepth > 0 && depth >= o.MaxDepth) || total < uint64(o.MinSamplesSplit) || total < 2*uint64(o.MinSamplesLeaf) {
 		return true
 	}
-	switch g.classes {
-	case 0:
+	switch {
+	case g.classes == 0:
 		return g.sameTargets(from, to)
-	case 2:
-		ones := n.words >> classShift
-		return ones == 0 || ones == total
+	case g.many:
+		return n.squares == total*total
 	}
-	return n.squares == total*total
+	for c := 1; c < g.classes; c++ {
+		if k := g.field(n.words, c); k > 0 {
+			return k == total
+		}
+	}
+	return true
 }
 
 // sameTargets reports whether all rows have the target of the first.
@@ -185,7 +189,7 @@ func (g *grower[T]) sameTargets(from, to int) bool {
 
 // tallyOf adds up rows.
 func (g *grower[T]) tallyOf(from, to int) tally {
-	if g.classes <= 2 {
+	if !g.many {
 		sum := uint64(0)
 		for _, w := range g.words[from:to] {
 			sum += w
@@ -219,7 +223,7 @@ func tallyOfCounts(counts []uint32) tally {
 
 // divide returns what the two sides of a split have.
 func (g *grower[T]) divide(n tally, s split, from, mid, to int) (l, r tally) {
-	if g.classes <= 2 {
+	if !g.many {
 		return tally{words: s.left}, tally{words: n.words - s.left}
 	}
 	small, from, to := mid-from <= to-mid, from, to
@@ -316,10 +320,10 @@ func (g *grower[T]) feature(h *histogram, f, from, to int, n tally, column []T) 
 	switch {
 	case g.opts.random:
 		return g.drawCut(h, f, rows, words, n, column)
-	case g.classes > 2 && len(rows) < bins:
+	case g.many && len(rows) < bins:
 		fillChains(h, rows, column)
 		return g.scanChains(h, f, bins, n, words)
-	case g.classes > 2:
+	case g.many:
 		fillMany(h, g.classes, rows, words, column)
 		return g.scanMany(h, f, bins, n)
 	}

@@ -1,6 +1,6 @@
 package tree
 
-// histogram counts the rows of one node by the bins of one column. For two classes a bin is one word; otherwise
+// histogram counts the rows of one node by the bins of one column. A bin is one word; of many classes it is
 // classes words of weights, or in a small node a chain of rows.
 type histogram struct {
 	words   []uint64
@@ -8,16 +8,16 @@ type histogram struct {
 	lanes   [4][lane]uint64
 	tiny    [16]int64 // codes of the rows of a tiny node
 
-	// for more than two classes
+	// for many classes
 	heads   []int32  // of each bin the place behind its last row among the node's, 0 for none
 	next    []int32  // of each row the one before it in its bin, as in heads
 	left    []uint64 // by class: weights of the bins scanned so far
 	missing []uint64 // by class: weights without a value
 }
 
-func newHistogram(bins, classes int) *histogram {
+func newHistogram(bins, classes int, many bool) *histogram {
 	h := &histogram{touched: make([]uint64, bins/64+1)}
-	if classes <= 2 {
+	if !many {
 		h.words = make([]uint64, bins+1)
 		return h
 	}

@@ -4,16 +4,23 @@ import "math/bits"
 
 // leaf gives a leaf its value. Rows [from, to) are only looked at where the target is a number.
 func (g *grower[T]) leaf(at int, n tally, from, to int, copied bool) {
-	switch g.classes {
-	case 0:
+	switch {
+	case g.classes == 0:
 		g.out.value[at] = uint32(len(g.out.leaves))
 		g.out.leaves = append(g.out.leaves, uint64(g.meanOf(from, to, copied)))
-	case 2:
-		ones := uint32(n.words >> classShift)
-		s := shares([]uint32{uint32(n.words) - ones, ones}, g.weights, g.opts.Laplace)
-		g.out.value[at] = s[0]
-	default:
+	case g.many:
 		g.out.setShares(at, shares(n.counts, g.weights, g.opts.Laplace))
+	default:
+		var scratch [8]uint32
+		counts := scratch[:1]
+		rest := uint32(n.words & (1<<g.shift - 1))
+		for c := 1; c < g.classes; c++ {
+			k := uint32(g.field(n.words, c))
+			counts = append(counts, k)
+			rest -= k
+		}
+		counts[0] = rest
+		g.out.setShares(at, shares(counts, g.weights, g.opts.Laplace))
 	}
 }
 

@@ -128,7 +128,7 @@ func TestClassWeightsByHand(t *testing.T) {
 
 // A tree of few leaves makes the splits that gain most: with as many leaves as the full tree has, it is the full tree.
 func TestMaxLeafNodes(t *testing.T) {
-	for _, classes := range []int{2, 4} {
+	for _, classes := range []int{2, 4, 9} {
 		columns, y := generate(1500, classes, 3)
 		full := mustFit(t, FitTree, columns, y, classes, Options{MinSamplesLeaf: 5})
 		n := leavesOf(full)
@@ -270,15 +270,13 @@ func TestEveryLearner(t *testing.T) {
 	defer runtime.GOMAXPROCS(before)
 	columns, y := generate(700, 2, 2)
 	_, y4 := generate(700, 4, 2)
+	_, y9 := generate(700, 9, 2)
 	numbers := numbersOf(columns, y)
 	classifier := func(fit func([]*frame.Column, []int32, int, Options) (*Ensemble, error), classes int, o Options) func(cores int) (*Ensemble, error) {
 		return func(cores int) (*Ensemble, error) {
 			o := o
 			o.Cores = cores
-			if classes == 2 {
-				return fit(columns, y, 2, o)
-			}
-			return fit(columns, y4, 4, o)
+			return fit(columns, map[int][]int32{2: y, 4: y4, 9: y9}[classes], classes, o)
 		}
 	}
 	regressor := func(fit func([]*frame.Column, []float64, Options) (*Ensemble, error), o Options) func(cores int) (*Ensemble, error) {
@@ -297,6 +295,13 @@ func TestEveryLearner(t *testing.T) {
 	for name, fit := range map[string]func(cores int) (*Ensemble, error){
 		"extra trees":          classifier(FitExtraTrees, 2, some),
 		"extra trees of 4":     classifier(FitExtraTrees, 4, some),
+		"extra trees of 9":     classifier(FitExtraTrees, 9, some),
+		"entropy of 9":         classifier(FitForest, 9, with(func(o *Options) { o.Criterion = Entropy })),
+		"weights of 9":         classifier(FitForest, 9, with(func(o *Options) { o.ClassWeight = []float64{1, 3, 2, 5, 1, 1, 1, 1, 1} })),
+		"few leaves of 9":      classifier(FitForest, 9, with(func(o *Options) { o.MaxLeafNodes = 12 })),
+		"pruned of 9":          classifier(FitTree, 9, Options{CCPAlpha: 0.002}),
+		"out of bag of 9":      classifier(FitForest, 9, with(func(o *Options) { o.OutOfBag = true })),
+		"pruned of 4":          classifier(FitTree, 4, Options{CCPAlpha: 0.002}),
 		"entropy":              classifier(FitForest, 2, with(func(o *Options) { o.Criterion = Entropy })),
 		"entropy of 4":         classifier(FitForest, 4, with(func(o *Options) { o.Criterion = Entropy })),
 		"weights":              classifier(FitForest, 2, with(func(o *Options) { o.ClassWeight = []float64{1, 3} })),

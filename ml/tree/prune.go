@@ -33,13 +33,17 @@ func (g *grower[T]) note(at int, n tally, from, to int, copied bool) {
 }
 
 func (g *grower[T]) classCounts(n tally) []uint64 {
-	if g.classes == 2 {
-		ones := n.words >> classShift
-		return []uint64{n.words&weightMask - ones, ones}
+	all := make([]uint64, g.classes)
+	if g.many {
+		for c, k := range n.counts {
+			all[c] = uint64(k)
+		}
+		return all
 	}
-	all := make([]uint64, len(n.counts))
-	for c, k := range n.counts {
-		all[c] = uint64(k)
+	all[0] = n.words & (1<<g.shift - 1)
+	for c := 1; c < g.classes; c++ {
+		all[c] = g.field(n.words, c)
+		all[0] -= all[c]
 	}
 	return all
 }

@@ -25,7 +25,7 @@ func (g *grower[T]) drawCut(h *histogram, f int, rows []int32, words []uint64, n
 			s.toLeft = false // the values on one side, the missing ones on the other
 		}
 	}
-	if g.classes <= 2 {
+	if !g.many {
 		g.scoreWords(&s, rows, words, n, column, missing > 0)
 	} else {
 		g.scoreCounts(&s, h, rows, words, n, column, missing > 0)

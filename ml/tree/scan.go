@@ -22,6 +22,7 @@ type scanner struct {
 	n, sum  float64
 	minLeaf uint64
 	shift   uint
+	classes int     // of more than two, Gini impurity as of manyScanner
 	by      *scorer // another criterion; nil for this one
 }
 
@@ -29,8 +30,11 @@ func (g *grower[T]) newScanner(n tally) *scanner {
 	total := n.words & (1<<g.shift - 1)
 	s := &scanner{all: n.words, total: total, minLeaf: uint64(g.opts.MinSamplesLeaf), shift: g.shift,
 		n: float64(total), sum: float64(int64(n.words) >> g.shift)}
-	if g.classes == 2 && (g.weights != nil || g.opts.Criterion != Gini) {
-		s.by = newScorer(g.weights, g.opts.Criterion, total-n.words>>classShift, n.words>>classShift)
+	if g.classes > 2 {
+		s.classes = g.classes
+	}
+	if g.classes >= 2 && (g.weights != nil || g.opts.Criterion != Gini) {
+		s.by = newScorer(g.weights, g.opts.Criterion, g.classCounts(n)...)
 	}
 	return s
 }
@@ -47,16 +51,34 @@ func (s *scanner) key(left uint64) uint64 {
 	l := left & (1<<s.shift - 1)
 	r := s.total - l
 	allowed := ((l-s.minLeaf)|(r-s.minLeaf))>>63 - 1 // all bits unless a difference is below 0
-	if s.by != nil {
-		if allowed == 0 {
-			return 0
-		}
-		ones := left >> classShift
-		return keyOf(s.by.gain(l-ones, ones))
+	switch {
+	case s.plain():
+	case allowed == 0:
+		return 0
+	case s.by != nil:
+		return keyOf(s.by.gainOf(s.by.countsOf(left, s.shift)))
+	default:
+		return keyOf(float64(s.squares(left))/float64(l) + float64(s.squares(s.all-left))/float64(r))
 	}
 	rows, sum := float64(int64(l)), float64(int64(left)>>s.shift)
 	d := float64(sum*s.n) - float64(rows*s.sum)
 	return keyOf(float64(d*d)/float64(rows*float64(int64(r)))) & allowed
+}
+
+// plain reports whether the gain is that of two classes or numbers.
+func (s *scanner) plain() bool { return s.by == nil && s.classes == 0 }
+
+// squares adds up the squares of the weights of the classes in a word.
+func (s *scanner) squares(word uint64) uint64 {
+	mask := uint64(1)<<s.shift - 1
+	rest, sum := word&mask, uint64(0)
+	for c := 1; c < s.classes; c++ {
+		word >>= s.shift & 63
+		k := word & mask
+		rest -= k
+		sum += k * k
+	}
+	return sum + rest*rest
 }
 
 // absent takes the bin of the missing values out of the histogram.
@@ -77,7 +99,7 @@ func (s *scanner) met() {
 func (s *scanner) scanAll(h *histogram, bins int) bool {
 	s.absent(h, bins)
 	words := h.words[:bins]
-	if s.by != nil {
+	if !s.plain() {
 		return s.scanSlowly(words)
 	}
 	last := s.walk(words, 0, false)
@@ -119,7 +141,7 @@ func (s *scanner) walk(words []uint64, left uint64, toLeft bool) bool {
 	return used > 1
 }
 
-// scanSlowly is scanAll for other criteria.
+// scanSlowly is scanAll for more classes and other criteria.
 func (s *scanner) scanSlowly(words []uint64) bool {
 	left, used := uint64(0), 0
 	if s.missing != 0 {
@@ -145,7 +167,7 @@ func (s *scanner) scanSlowly(words []uint64) bool {
 func (s *scanner) scanTouched(h *histogram, bins int) bool {
 	s.absent(h, bins)
 	h.touched[bins>>6] &^= 1 << (bins & 63)
-	if s.missing == 0 && s.by == nil {
+	if s.missing == 0 && s.plain() {
 		return s.walkTouched(h)
 	}
 	left, used := uint64(0), 0
@@ -222,7 +244,7 @@ func scanTiny[T uint8 | uint16](s *scanner, h *histogram, rows []int32, words []
 	if varies == 0 {
 		return false
 	}
-	if s.by != nil {
+	if !s.plain() {
 		s.tinySlowly(codes, words)
 		return true
 	}
@@ -253,16 +275,15 @@ func scanTiny[T uint8 | uint16](s *scanner, h *histogram, rows []int32, words []
 	return true
 }
 
-// tinySlowly is scanTiny for other criteria.
+// tinySlowly is scanTiny for more classes and other criteria.
 func (s *scanner) tinySlowly(codes *[16]int64, words []uint64) {
 	for i := range words {
+		code := codes[i&15] + 1
 		left := uint64(0)
 		for j, w := range words {
-			if codes[j&15] <= codes[i&15] {
-				left += w
-			}
+			left += w & uint64((codes[j&15]-code)>>63)
 		}
-		s.try(int(codes[i&15]), left, false)
+		s.try(int(code-1), left, false)
 	}
 	s.met()
 }

@@ -20,7 +20,7 @@ func TestScansAgree(t *testing.T) {
 				column[i] = bins // missing
 			}
 		}
-		d := &data[uint8]{training: &training{classes: classes, y: y, shift: classShift}, columns: [][]uint8{column}, bins: []int{bins}, opts: Options{MinSamplesLeaf: 1 + rng.Intn(4)}}
+		d := &data[uint8]{training: &training{classes: classes, y: y, shift: classShift, many: true}, columns: [][]uint8{column}, bins: []int{bins}, opts: Options{MinSamplesLeaf: 1 + rng.Intn(4)}}
 		g := newGrower(d, 1)
 		g.start(weights)
 		n, h := g.tallyOf(0, len(g.rows)), g.hists[0]

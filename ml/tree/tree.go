@@ -76,7 +76,7 @@ func fitClasses(columns []*frame.Column, y []int32, classes int, o Options, s sa
 		return nil, err
 	}
 	m := &Ensemble{task: votes, classes: classes}
-	t := &training{y: y, classes: classes, shift: classShift}
+	t := newClasses(y, classes)
 	return m, fitCodes(m, columns, t, newBinner(y, classes, o.MaxBins), o, s)
 }
 

@@ -346,8 +346,11 @@ func TestGoldenDigests(t *testing.T) {
 			"2ee1ab47b7bfc9fd531659d832daa24ad599fdf7921add9ef2164e93ead42a9d",
 			"88c7befd433b1be76f3463a85095056188c8d141a91a45751b0d2404a8a7cf8b"},
 		{"forest of four classes", 4, FitForest, Options{Trees: 20, MinSamplesLeaf: 3, Seed: 42},
-			"4ca6c76eec59242a579ec832657b0fe722a830ba40cd93ab4dc54cd024070424",
-			"6ea071e1ad71b358fe298311392046caf80a3d8f68918fc0be10c3441e3ca7bd"},
+			"1d7781b8cce0ee9ccdf81d8b7a2494178e0a4e3c0da4627de26f1390b834566f",
+			"a1f8e58531591b023c819fbfcc540d8a6329f7a8296e5ae03f4a3f226188d004"},
+		{"forest of ten classes", 10, FitForest, Options{Trees: 20, MinSamplesLeaf: 3, Seed: 42},
+			"2650c1821acca1f7120d3ca545424928ba1ac935baa0967e5bc117e5b45dac53",
+			"0e26d6f6acce44170cb4692b5a8ff880b8a3e23f3c7d2d1b7dfda786ddeac72c"},
 	} {
 		columns, y := generate(2000, c.classes, 1)
 		m := mustFit(t, c.fit, columns, y, c.classes, c.options)
