@@ -166,8 +166,8 @@ func (c *Client) args(r *Request, plan artifact.Ref, text []byte) (string, error
 	}
 	a := createArgs{Meta: map[string]string{"plan": plan.Digest.String(), "plan_bytes": strconv.FormatInt(plan.Size, 10), "store": c.storeID(), "queue": c.queue, "attempts": strconv.Itoa(max(1, r.Attempts)),
 		"name": r.Name, "mode": r.Mode, "tags": string(tags), "versions": string(versions), "submission": string(r.Submission), "keep": strconv.Itoa(max(1, int(c.keepState.Seconds())))}}
-	if c.store == nil {
-		a.Meta["plan_text"] = string(text)
+	if c.store == nil { // nothing takes the older events away
+		a.Meta["plan_text"], a.Meta["bound"] = string(text), maxEvents
 	}
 	if r.Priority != 0 {
 		a.Meta["priority"] = strconv.Itoa(r.Priority)

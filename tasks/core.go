@@ -47,6 +47,7 @@ const (
 	maxRedos         = 3    // times that a stage is run again because its output was damaged
 	maxRetries       = 3    // times that a stage may find its store unreachable
 	orphanMaxLife    = time.Hour
+	maxEvents        = "20000" // that are kept of a run without a store; those of others move there
 )
 
 // core is the part of clients and workers that changes the state of runs.

@@ -30,8 +30,10 @@ local function untilNext()
   return math.max(0, math.floor(num(next[2]) - millis))
 end
 -- xadd adds an event; what it does not say is left out.
+local bound = nil
 local function xadd(kind, s, attempt, worker, message, data)
-  local a = {'XADD', events, 'MAXLEN', '~', '100000', '*', 'time', now, 'type', kind}
+  bound = bound or redis.call('HGET', meta, 'bound') or '100000'
+  local a = {'XADD', events, 'MAXLEN', '~', bound, '*', 'time', now, 'type', kind}
   if s ~= '' then a[11], a[12], a[13], a[14] = 'stage', s, 'attempt', attempt end
   local n = #a
   if worker ~= '' then a[n + 1], a[n + 2] = 'worker', worker; n = n + 2 end
@@ -131,6 +133,7 @@ local function spread(queue, known)
       if not counts then counts = get('policy', from..'\n'..to) == 'continue' or get('always', to) == '1' end
       if counts then
         if redis.call('HSETNX', st, 'edge|'..from..'\n'..to, 1) == 1 and redis.call('HINCRBY', st, 'need|'..to, -1) <= 0 then
+          redis.call('HDEL', st, 'need|'..to) -- no field is none, and there are many stages
           local f = look(to)
           if f.status == 'PENDING' and canceled() and not f.always then
             redis.call('HSET', st, 'status|'..to, 'CANCELED', 'skip|'..to, canceled())
@@ -555,7 +558,8 @@ local function look(list, most)
   for _, m in ipairs(redis.call('ZRANGE', list, 0, tonumber(most) - 1)) do
     local s = string.match(m, '^[^\n]*')
     local n = #answer
-    answer[n + 1], answer[n + 2], answer[n + 3], answer[n + 4] = m, get('def', s), get('crash', s), get('pool', s)
+    local f = redis.call('HMGET', st, 'def|'..s, 'crash|'..s, 'pool|'..s)
+    answer[n + 1], answer[n + 2], answer[n + 3], answer[n + 4] = m, f[1] or '', f[2] or '', f[3] or ''
   end
 end
 look(outbox, ARGV[1])
