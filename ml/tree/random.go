@@ -1,6 +1,9 @@
 package tree
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // drawCut draws a cut of one column between the least and the greatest value that it has in the node, and on which side
 // missing values go, and scores it. It reports whether the column varies.
@@ -63,11 +66,17 @@ func goesLeft(code, missing int, s *split) bool {
 }
 
 func (g *grower[T]) scoreWords(s *split, rows []int32, words []uint64, n tally, column []T, met bool) {
-	left := uint64(0)
+	left, words := uint64(0), words[:len(rows)]
+	missing, above := -1, s.cut+1
+	if s.toLeft {
+		missing = g.bins[s.feature]
+	}
 	for i, r := range rows {
-		if goesLeft(int(column[r]), g.bins[s.feature], s) {
-			left += words[i]
+		code := int(column[r])
+		if code == missing {
+			code = 0
 		}
+		left += words[i] & uint64((code-above)>>(bits.UintSize-1)) // no branch for the data to mislead
 	}
 	by := g.newScanner(n)
 	s.key, s.left = by.key(left), left
