@@ -229,7 +229,7 @@ func (r *modelRun) claim(name string, attempt int, worker string) string {
 		return "ok"
 	case s.status != statusReady:
 		return "taken"
-	case r.paused:
+	case r.paused && !r.canceled: // a cancel goes before the pause, so that the cleanup runs
 		s.attempt, s.sent = attempt+1, false
 		return "paused"
 	}
