@@ -167,12 +167,13 @@ func (f *fleet) end() {
 	f.wait.Wait()
 }
 
-// killed returns how many workers were ended in the middle of something, by whatever means.
+// killed returns how many workers were killed, by themselves at a point or by a signal at any moment. Those that were stopped
+// for a while or told to end are not among them.
 func (f *fleet) killed() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := 0
-	for _, what := range append([]string{"SIGKILL", "SIGSTOP", "SIGTERM"}, killPoints...) {
+	for _, what := range append([]string{"SIGKILL"}, killPoints...) {
 		n += f.kills[what]
 	}
 	return n

@@ -25,7 +25,7 @@ import (
 // replaced. Every run must end right, each stage committed once, all with one result digest.
 var (
 	stormRuns     = flag.Int("storm.runs", 6, "runs of each storm at least")
-	stormKills    = flag.Int("storm.kills", 4, "workers that each storm ends at least")
+	stormKills    = flag.Int("storm.kills", 4, "workers that each storm kills at least")
 	stormOutages  = flag.Int("storm.outages", 1, "times that a storm ends Redis, or cuts its connections, at least")
 	stormInFlight = flag.Int("storm.inflight", 6, "runs of a storm at a time")
 	stormSeed     = flag.Uint64("storm.seed", 0, "of what happens when; 0: made up")
@@ -246,7 +246,7 @@ func (s *storm) report() {
 	if len(s.digests) != 1 && s.problems == 0 {
 		s.t.Errorf("result digests %v, want one", s.digests)
 	}
-	s.t.Logf("%d of %d runs ended right in %.0f s, the slowest in %.1f s; %d attempts began for %d stages, %d were lost with their workers; %d outages, %d runs submitted again after them; workers ended: %d (%s)",
+	s.t.Logf("%d of %d runs ended right in %.0f s, the slowest in %.1f s; %d attempts began for %d stages, %d were lost with their workers; %d outages, %d runs submitted again after them; workers killed: %d (%s)",
 		s.ended, s.begun, time.Since(s.start).Seconds(), s.slowest.Seconds(), s.starts, 12*s.ended, s.lost, s.outages, s.forgotten, s.fleet.killed(), s.fleet.report())
 }
 
