@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -64,8 +67,11 @@ func (c *core) chunks(ctx context.Context, run string) ([]string, error) {
 	if err != nil {
 		return nil, &unread{err}
 	}
-	return strings.Split(text, ","), nil
+	return slices.DeleteFunc(strings.Split(text, ","), func(name string) bool { return !chunkName().MatchString(name) }), nil
 }
+
+// chunkName is what a chunk may be called: a name out of Redis becomes part of a path.
+var chunkName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^events-[0-9]{1,20}-[0-9]{1,20}\.jsonl$`) })
 
 // unread is what Redis answered instead of the list of chunks.
 type unread struct{ error }

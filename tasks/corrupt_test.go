@@ -142,7 +142,7 @@ func (v *vandal) deliver(n int) {
 
 // names of the objects that a run may lead to.
 func objects(run string) *regexp.Regexp {
-	return regexp.MustCompile(`^(store-id|cas/v1/sha256/[0-9a-f]{2}/[0-9a-f]{64}|actions/[a-z0-9/._-]*|runs/` + regexp.QuoteMeta(run) + `/[a-z]+[.a-z-]*)$`)
+	return regexp.MustCompile(`^(store-id|cas/v1/sha256/[0-9a-f]{2}/[0-9a-f]{64}|actions/[a-z0-9/._-]*|runs/` + regexp.QuoteMeta(run) + `/(started|record|events|events-[0-9]+-[0-9]+)\.jsonl?)$`)
 }
 
 // Whatever stands in Redis, a worker answers without a panic, runs no stage but those of the plan, with their parameters,
