@@ -38,6 +38,7 @@ type member struct {
 	stdin  io.Closer // ends with the test's process, and the member with it
 	stderr bytes.Buffer
 	signal syscall.Signal // that it was sent to end it
+	spared bool           // it must not be harmed
 }
 
 // startFleet keeps n workers alive until end.
@@ -67,6 +68,11 @@ func (f *fleet) live(place int) bool {
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if p, ok := strings.CutPrefix(lines.Text(), "kill "); ok {
 			point = p
+		}
+		if lines.Text() == "spare" {
+			f.mu.Lock()
+			m.spared = true
+			f.mu.Unlock()
 		}
 	}
 	_ = m.cmd.Wait()
@@ -131,7 +137,7 @@ func (f *fleet) strike() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.members[f.random.IntN(len(f.members))]
-	if f.calm || m == nil || m.signal != 0 {
+	if f.calm || m == nil || m.signal != 0 || m.spared {
 		return
 	}
 	switch s := []syscall.Signal{syscall.SIGKILL, syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGTERM}[f.random.IntN(4)]; s {

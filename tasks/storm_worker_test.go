@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -93,11 +94,15 @@ func (r stormRole) work(ctx context.Context) error {
 	return w.Run(ctx)
 }
 
+// spared is set in a process that has met a stage whose workers were killed twice. Two more deaths would fail its run, as they
+// should fail one that kills its workers itself, so the storm leaves this process alone.
+var spared atomic.Bool
+
 // at returns the hook: it ends the process, as a crash would, when its point comes after its time.
 func (r stormRole) at(start time.Time) func(point string) {
 	var once sync.Once
 	return func(point string) {
-		if point != r.Point || time.Since(start) < r.After {
+		if point != r.Point || time.Since(start) < r.After || spared.Load() {
 			return
 		}
 		once.Do(func() { fmt.Println("kill", point) })
@@ -163,6 +168,9 @@ func stormKind() pipeline.Kind {
 		Params:  func() any { return &stormParams{} },
 		Run: func(ctx context.Context, c *pipeline.Call) error {
 			p := c.Params.(*stormParams)
+			if c.Attempt > maxShared && !spared.Swap(true) {
+				fmt.Println("spare")
+			}
 			t := time.NewTimer(time.Duration(p.Millis) * time.Millisecond)
 			defer t.Stop()
 			select {

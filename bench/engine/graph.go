@@ -70,6 +70,9 @@ func (b *bench) leftovers(ctx context.Context, before float64) error {
 	}
 	show(fmt.Sprintf("  at its end, with %d retained tasks of asynq", kept), bytesEach(with-before), "")
 	show("  at its end, without retained tasks", bytesEach(without-before), "<= 2048 B")
+	if err := b.largest(ctx); err != nil {
+		return err
+	}
 	forever, err := b.expireAll(ctx)
 	if err != nil {
 		return err
@@ -80,6 +83,24 @@ func (b *bench) leftovers(ctx context.Context, before float64) error {
 	}
 	show("  when what expires has expired", bytesEach(after-before), "gone")
 	show("  keys without an expiry", strings.Join(forever, " "), "none of the run")
+	return nil
+}
+
+// largest tells the memory of the keys of runs, a stage.
+func (b *bench) largest(ctx context.Context) error {
+	keys, err := b.redis.client.Keys(ctx, tasks.DefaultPrefix+":{*").Result()
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		bytes, err := b.redis.client.MemoryUsage(ctx, k, 0).Result()
+		if err != nil {
+			return err
+		}
+		if part := k[strings.LastIndex(k, ":")+1:]; bytes > 10*wide {
+			show("    of that "+part, bytesEach(float64(bytes)), "")
+		}
+	}
 	return nil
 }
 
