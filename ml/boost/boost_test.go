@@ -221,13 +221,13 @@ func TestClassWeight(t *testing.T) {
 func TestSameBytesForAnyCores(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
-	columns, z := generate(60_000, 6)
+	columns, z := generate(40_000, 6)
 	for _, classes := range []int{0, 2, 3} {
 		var want []byte
 		for _, procs := range []int{1, 2} {
 			runtime.GOMAXPROCS(procs)
 			for _, cores := range []int{1, 2, 3, 8} {
-				o := Options{Iterations: 3, Cores: cores, EarlyStopping: true}
+				o := Options{Iterations: 2, Cores: cores, EarlyStopping: true}
 				m, err := (*tree.Ensemble)(nil), error(nil)
 				if classes == 0 {
 					m, err = FitRegressor(columns, z, o)
