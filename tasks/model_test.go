@@ -17,6 +17,7 @@ type modelStage struct {
 	pipeline.Stage
 	order   float64
 	ups     []string          // that it needs
+	down    []string          // that need it, in the order in which they came to
 	policy  map[string]string // by what it needs
 	expands bool
 
@@ -66,6 +67,11 @@ func newModelRun(p *pipeline.Plan, attempts int, now int64) *modelRun {
 func (r *modelRun) add(s pipeline.Stage, order float64) *modelStage {
 	m := &modelStage{Stage: s, order: order, ups: s.Upstream(), policy: policies(s), expands: s.Kind == "fan", status: pipeline.Pending, over: map[string]bool{}}
 	r.stages[s.Name] = m
+	for _, up := range m.ups {
+		if of := r.stages[up]; of != nil {
+			of.down = append(of.down, s.Name)
+		}
+	}
 	return m
 }
 
@@ -111,15 +117,14 @@ func (r *modelRun) ready(s *modelStage, attempt int) {
 // cancelStage ends a stage as canceled.
 func (r *modelRun) cancelStage(s *modelStage) { s.status = pipeline.Canceled }
 
-// spread looks at every stage that waits for others until nothing changes any more: from is what just ended.
+// spread looks at what needs stages that just ended, and at what ends by that, the last one first: whether a stage of a canceled
+// run counts as skipped or as canceled may depend on it.
 func (r *modelRun) spread(from ...string) {
 	for len(from) > 0 {
-		up := r.stages[from[0]]
-		from = from[1:]
-		for _, s := range r.ordered() {
-			if !slices.Contains(s.ups, up.Name) {
-				continue
-			}
+		up := r.stages[from[len(from)-1]]
+		from = from[:len(from)-1]
+		for _, name := range up.down {
+			s := r.stages[name]
 			counts := up.status == pipeline.Succeeded || s.policy[up.Name] == pipeline.GoOn || s.Always
 			switch {
 			case counts && s.over[up.Name]:
@@ -272,9 +277,12 @@ func (r *modelRun) expand(parent *modelStage, children []pipeline.Stage, collect
 		parent.made = append(parent.made, c.Name)
 		r.add(c, parent.order+float64(i+1)/1000000)
 	}
-	for name, of := range collectors {
-		s := r.stages[name]
+	for _, s := range r.ordered() {
+		name, of := s.Name, collectors[s.Name]
 		s.ups = append(s.ups, of...)
+		for _, up := range of {
+			r.stages[up].down = append(r.stages[up].down, name)
+		}
 		for _, up := range of {
 			if p := policies(full[name])[up]; p != "" {
 				s.policy[up] = p
