@@ -49,6 +49,9 @@ func stormWorker() int {
 		os.Exit(4)
 	}()
 	err := r.work(ctx)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) { // told to stop before it began
+		return 0
+	}
 	if e := pipeline.AsError(err); err != nil && (e.Class == pipeline.ClassUnreachable || errors.Is(err, artifact.ErrUnreachable)) {
 		return 3
 	}
