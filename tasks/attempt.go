@@ -20,10 +20,11 @@ import (
 type attempt struct {
 	run string
 	entry
-	claimed bool // or about to be; guarded by the worker's mu
-	always  bool // the end of its run does not stop it; guarded by the worker's mu
-	cancel  context.CancelCauseFunc
-	done    chan struct{}
+	priority int
+	always   bool // the end of its run does not stop it
+	claimed  bool // or about to be; guarded by the worker's mu
+	cancel   context.CancelCauseFunc
+	done     chan struct{}
 }
 
 // Causes of the end of an attempt's context.
@@ -62,7 +63,7 @@ func (w *Worker) ProcessTask(ctx context.Context, t *asynq.Task) error {
 func (w *Worker) process(ctx context.Context, p *payload, stage pipeline.Stage) error {
 	// The attempt's life is its own: asynq's context ends with the task's lease and on shutdown, long before we are ready.
 	base := context.WithoutCancel(ctx)
-	work, a := w.newAttempt(base, p)
+	work, a := w.newAttempt(base, p, stage)
 	if !w.register(p.id(), a) {
 		a.cancel(nil)
 		return errNotMine
@@ -73,7 +74,7 @@ func (w *Worker) process(ctx context.Context, p *payload, stage pipeline.Stage) 
 		return err
 	}
 	defer release()
-	if !w.claiming(a, stage) {
+	if !w.claiming(a) {
 		return errNotMine
 	}
 	s, err := w.claim(work, p, stage)
@@ -89,8 +90,8 @@ func (w *Worker) process(ctx context.Context, p *payload, stage pipeline.Stage) 
 		}
 		w.unregister(p.id(), a)
 		p, stage, s = next.payload, next.stage, next.state
-		work, a = w.newAttempt(base, p)
-		if !w.register(p.id(), a) || !w.claiming(a, stage) { // it is ours in the state already
+		work, a = w.newAttempt(base, p, stage)
+		if !w.register(p.id(), a) || !w.claiming(a) { // it is ours in the state already
 			return w.pass(base, stopped(p, w.queue, w.info.ID))
 		}
 	}
@@ -100,9 +101,9 @@ func (w *Worker) process(ctx context.Context, p *payload, stage pipeline.Stage) 
 // which spares the way through the queue. Those that wait for their turn wait that much longer.
 const goOnFor = 50 * time.Millisecond
 
-func (w *Worker) newAttempt(ctx context.Context, p *payload) (context.Context, *attempt) {
+func (w *Worker) newAttempt(ctx context.Context, p *payload, stage pipeline.Stage) (context.Context, *attempt) {
 	work, cancel := context.WithCancelCause(ctx)
-	return work, &attempt{run: p.Run, entry: entry{p.Stage, p.Attempt}, cancel: cancel, done: make(chan struct{})}
+	return work, &attempt{run: p.Run, entry: entry{p.Stage, p.Attempt}, priority: p.Priority, always: stage.Always, cancel: cancel, done: make(chan struct{})}
 }
 
 // foreign returns the stage of a task, or says why this worker must leave it to others.
@@ -190,10 +191,10 @@ func (w *Worker) unregister(id string, a *attempt) {
 }
 
 // claiming notes that the attempt will be claimed now, unless the worker stops.
-func (w *Worker) claiming(a *attempt, stage pipeline.Stage) bool {
+func (w *Worker) claiming(a *attempt) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	a.claimed, a.always = !w.draining, stage.Always
+	a.claimed = !w.draining
 	return a.claimed
 }
 

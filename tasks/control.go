@@ -55,8 +55,12 @@ func (c *core) stopRun(ctx context.Context, run, reason string, workers []Worker
 	if err != nil {
 		return err
 	}
-	if err := cancelScript.Run(ctx, c.redis, c.keys(run).all(), reason, string(alive), late).Err(); err != nil {
+	answer, err := cancelScript.Run(ctx, c.redis, c.keys(run).all(), reason, string(alive), late).Slice()
+	if err != nil {
 		return err
+	}
+	if number(answer, 0) == 0 { // it is over
+		return nil
 	}
 	if err := c.redis.Publish(ctx, c.key.cancelChannel(), run).Err(); err != nil {
 		c.log.Warn("telling workers of the cancel; their next heartbeat will", "run", run, "error", err)

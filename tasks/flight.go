@@ -75,7 +75,9 @@ func (f *flights) hold(key artifact.ActionKey, token string) {
 
 func (f *flights) release(ctx context.Context, key artifact.ActionKey, token string) {
 	f.mu.Lock()
-	delete(f.held, key)
+	if f.held[key] == token {
+		delete(f.held, key)
+	}
 	f.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

@@ -208,6 +208,10 @@ func (w *Worker) checkOwner(ctx context.Context, i *inspected, s liveStage, r *r
 		return nil
 	}
 	if !slices.ContainsFunc(r.alive, func(i WorkerInfo) bool { return i.ID == s.owner }) {
+		n, err := w.redis.Exists(ctx, w.key.worker(s.owner)).Result() // it may have come while this round was on its way
+		if err != nil || n > 0 {
+			return err
+		}
 		return w.pass(ctx, i.lost(s, "worker "+s.owner+" is gone"))
 	}
 	if has(r.alive, taskID(i.run, s.stage, s.attempt)) || r.youngerThan(s.started, 2*heartbeatTTL) {
@@ -277,7 +281,23 @@ func (w *Worker) activeTooLong(id string) bool {
 
 // reconcilePools makes room in pools for which attempts are counted that are over: their workers died before they said so.
 func (w *Worker) reconcilePools(ctx context.Context) error {
-	k := w.queueKeys(w.queue)
+	alive, err := w.workers(ctx)
+	if err != nil {
+		return err
+	}
+	queues := map[string]bool{w.queue: true}
+	for _, i := range alive {
+		queues[i.Queue] = true
+	}
+	var errs []error
+	for queue := range queues {
+		errs = append(errs, w.reconcilePoolsOf(ctx, queue))
+	}
+	return errors.Join(errs...)
+}
+
+func (w *Worker) reconcilePoolsOf(ctx context.Context, queue string) error {
+	k := w.queueKeys(queue)
 	pools, err := w.redis.HKeys(ctx, k.name("pools")).Result()
 	if err != nil {
 		return err

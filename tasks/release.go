@@ -457,6 +457,8 @@ func (c *core) expansion(ctx context.Context, by, out string) (*planIndex, error
 				if b, err = c.readDefinition(ctx, output.Ref); err != nil {
 					return nil, err
 				}
+			} else if artifact.DigestOf(b) != output.Digest { // what is remembered by a digest must have it
+				return nil, fmt.Errorf("%w: stages returned by %s: %w", errPlan, by, artifact.ErrCorrupt)
 			}
 			stages, err := pipeline.ParseStages(b)
 			if err != nil {

@@ -93,15 +93,16 @@ func (c *core) storeRecord(ctx context.Context, r *pipeline.RunRecord) error {
 
 // storeEvents writes the run's events, the last one included, to the store.
 func (c *core) storeEvents(ctx context.Context, run string, last pipeline.Event) error {
+	// The stream goes first: what is moved to the store meanwhile is then met twice, and not never.
+	messages, err := c.redis.XRange(ctx, c.keys(run).name("events"), "-", "+").Result()
+	if err != nil {
+		return err
+	}
 	var b bytes.Buffer
 	lines := json.NewEncoder(&b)
 	seen, err := c.archived(ctx, run, "", func(e pipeline.Event) error { return lines.Encode(e) })
 	if err != nil && !errors.Is(err, artifact.ErrNotFound) && !errors.Is(err, artifact.ErrCorrupt) {
 		return err // what is gone is gone
-	}
-	messages, err := c.redis.XRange(ctx, c.keys(run).name("events"), "-", "+").Result()
-	if err != nil {
-		return err
 	}
 	ended := false
 	for _, m := range messages {

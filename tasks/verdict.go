@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -66,10 +67,14 @@ func (w *Worker) around(ctx context.Context, p *payload) ([]*planIndex, error) {
 			return nil, err
 		}
 		list = append(list, i)
-		def, err = w.redis.HGet(ctx, w.keys(p.Run).name("stages"), "def|"+def).Result()
+		parent, err := w.redis.HGet(ctx, w.keys(p.Run).name("stages"), "def|"+def).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return nil, err
 		}
+		if parent != "" && !strings.HasPrefix(def, parent+":") { // so that it comes to an end, whatever Redis says
+			return nil, fmt.Errorf("%w: stage %.80q cannot be returned by %.80q", errPlan, def, parent)
+		}
+		def = parent
 	}
 	plan, err := w.plan(ctx, p.Run, p.Plan)
 	return append(list, plan), err

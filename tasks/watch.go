@@ -76,7 +76,7 @@ func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.
 		}
 		silent = outage{}
 		seen += len(messages)
-		if seen > keepEvents && len(messages) > 0 {
+		if seen >= keepEvents && len(messages) > 0 {
 			if next, err = c.missed(ctx, run, next, fn); err != nil {
 				return err
 			}

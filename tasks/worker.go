@@ -225,7 +225,7 @@ func (w *Worker) drainAttempts(ctx context.Context) {
 	}
 	for id, a := range w.await(late, w.deaf) {
 		w.log.Warn("a stage does not stop; it is handed over", "task", id)
-		p := &payload{Run: a.run, Stage: a.stage, Attempt: a.attempt}
+		p := &payload{Run: a.run, Stage: a.stage, Attempt: a.attempt, Priority: a.priority}
 		if err := w.pass(ctx, stopped(p, w.queue, w.info.ID)); err != nil {
 			w.log.Error("handing over a stage", "task", id, "error", err)
 		}
