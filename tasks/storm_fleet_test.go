@@ -38,7 +38,7 @@ type member struct {
 	stdin  io.Closer // ends with the test's process, and the member with it
 	stderr bytes.Buffer
 	signal syscall.Signal // that it was sent to end it
-	spared bool           // it must not be harmed
+	spared bool           // it must not be harmed now
 }
 
 // startFleet keeps n workers alive until end.
@@ -69,9 +69,9 @@ func (f *fleet) live(place int) bool {
 		if p, ok := strings.CutPrefix(lines.Text(), "kill "); ok {
 			point = p
 		}
-		if lines.Text() == "spare" {
+		if word := lines.Text(); word == "spare" || word == "fair" {
 			f.mu.Lock()
-			m.spared = true
+			m.spared = word == "spare"
 			f.mu.Unlock()
 		}
 	}

@@ -97,15 +97,29 @@ func (r stormRole) work(ctx context.Context) error {
 	return w.Run(ctx)
 }
 
-// spared is set in a process that has met a stage whose workers were killed twice. Two more deaths would fail its run, as they
-// should fail one that kills its workers itself, so the storm leaves this process alone.
-var spared atomic.Bool
+// spared counts the stages that run in this process and whose workers were killed twice. Two more deaths would fail their runs, as
+// they should fail one that kills its workers itself, so the storm leaves this process alone until they are over.
+var spared atomic.Int64
+
+// spareFor is how long such a stage is taken to last, with all that follows it.
+const spareFor = 3 * time.Second
+
+func spare() {
+	if spared.Add(1) == 1 {
+		fmt.Println("spare")
+	}
+	time.AfterFunc(spareFor, func() {
+		if spared.Add(-1) == 0 {
+			fmt.Println("fair")
+		}
+	})
+}
 
 // at returns the hook: it ends the process, as a crash would, when its point comes after its time.
 func (r stormRole) at(start time.Time) func(point string) {
 	var once sync.Once
 	return func(point string) {
-		if point != r.Point || time.Since(start) < r.After || spared.Load() {
+		if point != r.Point || time.Since(start) < r.After || spared.Load() > 0 {
 			return
 		}
 		once.Do(func() { fmt.Println("kill", point) })
@@ -171,8 +185,8 @@ func stormKind() pipeline.Kind {
 		Params:  func() any { return &stormParams{} },
 		Run: func(ctx context.Context, c *pipeline.Call) error {
 			p := c.Params.(*stormParams)
-			if c.Attempt > maxShared && !spared.Swap(true) {
-				fmt.Println("spare")
+			if c.Attempt > maxShared {
+				spare()
 			}
 			t := time.NewTimer(time.Duration(p.Millis) * time.Millisecond)
 			defer t.Stop()
