@@ -80,7 +80,7 @@ func (d *doorbell) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		}
 		rung, wait, ok := d.at(queue) // before asking, so that no ring between the answer and the wait is lost
 		err := next(ctx, cmd)
-		if err != nil && !errors.Is(err, redis.Nil) {
+		if err != nil && !errors.Is(err, redis.Nil) && !redis.HasErrorPrefix(err, "NOSCRIPT") {
 			_ = pause(ctx, breath) // asynq asks again at once, and the client may be a program's own, without a breather
 		}
 		if ok && errors.Is(err, redis.Nil) {
