@@ -97,7 +97,7 @@ var promised = map[string][3]float64{
 
 func TestQualityOfClasses(t *testing.T) {
 	if raceEnabled {
-		t.Skip("it takes ten times as long, and other tests race the same code")
+		t.Skip("it takes ten times as long, and other tests race the same code; .ci/run runs it without the race detector too")
 	}
 	reference := readReference(t)
 	sets := map[string]set{"superstore": superstore(t, false), "superstore_tier": superstore(t, true)}
