@@ -18,6 +18,7 @@ import (
 	"github.com/hashline/hashline/stages/plots"
 	"github.com/hashline/hashline/stages/preprocess"
 	"github.com/hashline/hashline/stages/splitdata"
+	"github.com/hashline/hashline/stages/train"
 	"github.com/hashline/hashline/stages/train/decisiontree"
 	"github.com/hashline/hashline/stages/train/extratrees"
 	"github.com/hashline/hashline/stages/train/golearntree"
@@ -28,9 +29,16 @@ import (
 
 // Kinds returns every stage kind of the pipeline.
 func Kinds() []pipeline.Kind {
-	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), decisiontree.Kind(), golearntree.Kind(), randomforest.Kind(),
-		extratrees.Kind(), gradientboosting.Kind(), logistic.Kind(), evaluate.Kind()}
+	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), evaluate.Kind()}
+	for _, t := range trainers() {
+		kinds = append(kinds, t.Kind)
+	}
 	return append(kinds, plots.Kinds()...)
+}
+
+// trainers are the kinds of stages that train.
+func trainers() []train.Trainer {
+	return []train.Trainer{decisiontree.Trainer(), golearntree.Trainer(), randomforest.Trainer(), extratrees.Trainer(), gradientboosting.Trainer(), logistic.Trainer()}
 }
 
 //go:embed superstore.yaml

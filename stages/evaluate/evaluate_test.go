@@ -48,7 +48,7 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := pipeline.NewRegistry(nil, load.Kind(), preprocess.Kind(), splitdata.Kind(), decisiontree.Kind(), golearntree.Kind(), extratrees.Kind(), gradientboosting.Kind(), randomforest.Kind(), logistic.Kind(), evaluate.Kind())
+	r, err := pipeline.NewRegistry(nil, load.Kind(), preprocess.Kind(), splitdata.Kind(), decisiontree.Trainer().Kind, golearntree.Trainer().Kind, extratrees.Trainer().Kind, gradientboosting.Trainer().Kind, randomforest.Trainer().Kind, logistic.Trainer().Kind, evaluate.Kind())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@
 package train
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/hashline/hashline/ml/dataset"
@@ -11,28 +12,42 @@ import (
 	"github.com/hashline/hashline/stages/tables"
 )
 
-// Inputs and Outputs of every training stage.
-func Inputs() []pipeline.InputSpec { return []pipeline.InputSpec{{Role: "train"}} }
-
-// Outputs of every training stage: a model.Model.
-func Outputs() []pipeline.OutputSpec {
-	return []pipeline.OutputSpec{{Name: "model", Class: pipeline.Result, MediaType: "application/json"}}
+// Trainer is a kind of stage that trains a model, and what it does, for other stages that train.
+type Trainer struct {
+	pipeline.Kind
+	// Fit trains on d. params are those of the kind. Of the call it uses the seed, if the kind is Seeded, the cores and the warnings.
+	Fit func(c *pipeline.Call, params any, d *dataset.Dataset) (*model.Model, error)
 }
 
-// Run reads the training part, lets fit set the estimator of a model, and writes it.
-func Run(c *pipeline.Call, kind, engine string, fit func(d *dataset.Dataset, m *model.Model) error) error {
-	d, err := tables.ReadDataset(c, "train")
-	if err != nil {
-		return err
+// New describes a kind of stage that trains: k lacks inputs, outputs and what it runs. Its input train is a dataset, its
+// output model a model.Model of the given kind and engine, whose estimator fit sets. P are the parameters to which k.Params
+// points.
+func New[P any](k pipeline.Kind, kind, engine string, fit func(c *pipeline.Call, p *P, d *dataset.Dataset, m *model.Model) error) Trainer {
+	k.Inputs = []pipeline.InputSpec{{Role: "train"}}
+	k.Outputs = []pipeline.OutputSpec{{Name: "model", Class: pipeline.Result, MediaType: "application/json"}}
+	t := Trainer{Kind: k}
+	t.Fit = func(c *pipeline.Call, params any, d *dataset.Dataset) (*model.Model, error) {
+		if len(d.Features) > tree.MaxFeatures {
+			return nil, pipeline.BadInput("there are %d features; a model takes at most %d", len(d.Features), tree.MaxFeatures).WithHint("leave out columns with --exclude")
+		}
+		m := &model.Model{Schema: model.Schema, Kind: kind, Engine: engine, Target: d.Expression, Classes: d.Classes, Recipe: d.Recipe, Columns: d.Names()}
+		if err := fit(c, params.(*P), d, m); err != nil {
+			return nil, fmt.Errorf("fitting: %w", err)
+		}
+		return m, nil
 	}
-	if len(d.Features) > tree.MaxFeatures {
-		return pipeline.BadInput("there are %d features; a model takes at most %d", len(d.Features), tree.MaxFeatures).WithHint("leave out columns with --exclude")
+	t.Run = func(_ context.Context, c *pipeline.Call) error {
+		d, err := tables.ReadDataset(c, "train")
+		if err != nil {
+			return err
+		}
+		m, err := t.Fit(c, c.Params, d)
+		if err != nil {
+			return err
+		}
+		return c.WriteJSON("model", m)
 	}
-	m := &model.Model{Schema: model.Schema, Kind: kind, Engine: engine, Target: d.Expression, Classes: d.Classes, Recipe: d.Recipe, Columns: d.Names()}
-	if err := fit(d, m); err != nil {
-		return fmt.Errorf("fitting: %w", err)
-	}
-	return c.WriteJSON("model", m)
+	return t
 }
 
 // Positive refuses a parameter below least.

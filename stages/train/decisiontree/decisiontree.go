@@ -2,7 +2,6 @@
 package decisiontree
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -39,30 +38,25 @@ func (p *Params) Validate() error {
 		train.Positive("min_samples_split", p.MinSamplesSplit, 2), train.Between("max_bins", p.MaxBins, 2, tree.MaxBins), train.Between("laplace", p.Laplace, 0, 1000))
 }
 
-// Kind describes the stage.
-func Kind() pipeline.Kind {
-	return pipeline.Kind{
+// Trainer describes the stage.
+func Trainer() train.Trainer {
+	return train.New(pipeline.Kind{
 		Name: "train_decision_tree", Doc: "trains a decision tree", Package: "stages/train/decisiontree",
-		Inputs: train.Inputs(), Outputs: train.Outputs(),
 		Params: func() any {
 			return &Params{MaxDepth: 10, MinSamplesLeaf: 5, MinSamplesSplit: 2, MaxBins: 1024, Laplace: 1}
 		},
-		Run: func(_ context.Context, c *pipeline.Call) error {
-			p := c.Params.(*Params)
-			return train.Run(c, "decision_tree", "native", func(d *dataset.Dataset, m *model.Model) error {
-				weights, err := p.ClassWeight.Weights(d)
-				if err != nil {
-					return err
-				}
-				criterion, err := train.Criterion(p.Criterion)
-				if err != nil {
-					return err
-				}
-				m.Tree, err = tree.FitTree(d.Features, d.Y, len(d.Classes), tree.Options{Criterion: criterion, MaxDepth: p.MaxDepth, MaxLeafNodes: p.MaxLeafNodes,
-					MinSamplesLeaf: p.MinSamplesLeaf, MinSamplesSplit: p.MinSamplesSplit, MaxBins: p.MaxBins, CCPAlpha: p.CCPAlpha, Laplace: p.Laplace,
-					ClassWeight: weights, Cores: c.Cores})
-				return err
-			})
-		},
-	}
+	}, "decision_tree", "native", func(c *pipeline.Call, p *Params, d *dataset.Dataset, m *model.Model) error {
+		weights, err := p.ClassWeight.Weights(d)
+		if err != nil {
+			return err
+		}
+		criterion, err := train.Criterion(p.Criterion)
+		if err != nil {
+			return err
+		}
+		m.Tree, err = tree.FitTree(d.Features, d.Y, len(d.Classes), tree.Options{Criterion: criterion, MaxDepth: p.MaxDepth, MaxLeafNodes: p.MaxLeafNodes,
+			MinSamplesLeaf: p.MinSamplesLeaf, MinSamplesSplit: p.MinSamplesSplit, MaxBins: p.MaxBins, CCPAlpha: p.CCPAlpha, Laplace: p.Laplace,
+			ClassWeight: weights, Cores: c.Cores})
+		return err
+	})
 }

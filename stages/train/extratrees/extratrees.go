@@ -2,8 +2,6 @@
 package extratrees
 
 import (
-	"context"
-
 	"github.com/hashline/hashline/ml/dataset"
 	"github.com/hashline/hashline/ml/model"
 	"github.com/hashline/hashline/ml/tree"
@@ -16,24 +14,19 @@ type Params struct {
 	train.Forest
 }
 
-// Kind describes the stage.
-func Kind() pipeline.Kind {
-	return pipeline.Kind{
+// Trainer describes the stage.
+func Trainer() train.Trainer {
+	return train.New(pipeline.Kind{
 		Name: "train_extra_trees", Doc: "trains extremely randomized trees", Package: "stages/train/extratrees", Seeded: true,
-		Inputs: train.Inputs(), Outputs: train.Outputs(),
 		Params: func() any {
 			return &Params{train.Forest{Trees: 100, MinSamplesLeaf: 3, MinSamplesSplit: 2, MaxFeatures: train.ShareOfFeatures(0.5), MaxBins: 255}}
 		},
-		Run: func(_ context.Context, c *pipeline.Call) error {
-			p := c.Params.(*Params)
-			return train.Run(c, "extra_trees", "native", func(d *dataset.Dataset, m *model.Model) error {
-				weights, err := p.ClassWeight.Weights(d)
-				if err != nil {
-					return err
-				}
-				m.Tree, err = tree.FitExtraTrees(d.Features, d.Y, len(d.Classes), p.Options(len(d.Features), weights, c.Seed, c.Cores))
-				return err
-			})
-		},
-	}
+	}, "extra_trees", "native", func(c *pipeline.Call, p *Params, d *dataset.Dataset, m *model.Model) error {
+		weights, err := p.ClassWeight.Weights(d)
+		if err != nil {
+			return err
+		}
+		m.Tree, err = tree.FitExtraTrees(d.Features, d.Y, len(d.Classes), p.Options(len(d.Features), weights, c.Seed, c.Cores))
+		return err
+	})
 }

@@ -2,8 +2,6 @@
 package golearntree
 
 import (
-	"context"
-
 	"github.com/hashline/hashline/ml/dataset"
 	"github.com/hashline/hashline/ml/golearn"
 	"github.com/hashline/hashline/ml/model"
@@ -19,22 +17,17 @@ type Params struct {
 // Validate implements pipeline's check of parameters.
 func (p *Params) Validate() error { return train.Positive("max_depth", p.MaxDepth, 0) }
 
-// Kind describes the stage. Its numeric class is native: golearn's arithmetic may be fused on some machines.
-func Kind() pipeline.Kind {
-	return pipeline.Kind{
+// Trainer describes the stage. Its numeric class is native: golearn's arithmetic may be fused on some machines.
+func Trainer() train.Trainer {
+	return train.New(pipeline.Kind{
 		Name: "train_golearn_tree", Doc: "trains a decision tree with golearn's CART", Package: "stages/train/golearntree", Native: true,
-		Inputs: train.Inputs(), Outputs: train.Outputs(),
 		Params: func() any { return &Params{MaxDepth: 10} },
-		Run: func(_ context.Context, c *pipeline.Call) error {
-			p := c.Params.(*Params)
-			return train.Run(c, "decision_tree", "golearn", func(d *dataset.Dataset, m *model.Model) (err error) {
-				if len(d.Y) > golearn.MaxRows {
-					return pipeline.BadInput("golearn's tree takes at most %d training rows, and there are %d", golearn.MaxRows, len(d.Y)).
-						WithHint("use engine: native")
-				}
-				m.Tree, err = golearn.FitCART(d.Features, d.Y, len(d.Classes), p.MaxDepth)
-				return err
-			})
-		},
-	}
+	}, "decision_tree", "golearn", func(c *pipeline.Call, p *Params, d *dataset.Dataset, m *model.Model) (err error) {
+		if len(d.Y) > golearn.MaxRows {
+			return pipeline.BadInput("golearn's tree takes at most %d training rows, and there are %d", golearn.MaxRows, len(d.Y)).
+				WithHint("use engine: native")
+		}
+		m.Tree, err = golearn.FitCART(d.Features, d.Y, len(d.Classes), p.MaxDepth)
+		return err
+	})
 }

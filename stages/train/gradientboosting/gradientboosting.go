@@ -2,7 +2,6 @@
 package gradientboosting
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -45,29 +44,24 @@ func (p *Params) Validate() error {
 		p.ClassWeight.Check(), share("validation_fraction", p.ValidationFraction, 1e-6, false), train.Positive("n_iter_no_change", p.NIterNoChange, 1))
 }
 
-// Kind describes the stage.
-func Kind() pipeline.Kind {
-	return pipeline.Kind{
+// Trainer describes the stage.
+func Trainer() train.Trainer {
+	return train.New(pipeline.Kind{
 		Name: "train_gradient_boosting", Doc: "trains gradient boosting", Package: "stages/train/gradientboosting", Seeded: true,
-		Inputs: train.Inputs(), Outputs: train.Outputs(),
 		Params: func() any {
 			return &Params{LearningRate: 0.1, MaxIter: 100, MaxLeafNodes: 31, MinSamplesLeaf: 20, MaxBins: 255, ValidationFraction: 0.1, NIterNoChange: 10}
 		},
-		Run: func(_ context.Context, c *pipeline.Call) error {
-			p := c.Params.(*Params)
-			return train.Run(c, "gradient_boosting", "native", func(d *dataset.Dataset, m *model.Model) error {
-				weights, err := p.ClassWeight.Weights(d)
-				if err != nil {
-					return err
-				}
-				if len(d.Y) > boost.MaxRows {
-					return pipeline.BadInput("gradient boosting takes at most %d training rows, and there are %d", boost.MaxRows, len(d.Y)).WithHint("use a random_forest")
-				}
-				m.Tree, err = boost.FitClassifier(d.Features, d.Y, len(d.Classes), boost.Options{LearningRate: p.LearningRate, Iterations: p.MaxIter,
-					MaxLeafNodes: p.MaxLeafNodes, MaxDepth: p.MaxDepth, MinSamplesLeaf: p.MinSamplesLeaf, L2: p.L2Regularization, MaxBins: p.MaxBins, ClassWeight: weights,
-					EarlyStopping: p.EarlyStopping, ValidationFraction: p.ValidationFraction, NoChange: p.NIterNoChange, Seed: c.Seed, Cores: c.Cores})
-				return err
-			})
-		},
-	}
+	}, "gradient_boosting", "native", func(c *pipeline.Call, p *Params, d *dataset.Dataset, m *model.Model) error {
+		weights, err := p.ClassWeight.Weights(d)
+		if err != nil {
+			return err
+		}
+		if len(d.Y) > boost.MaxRows {
+			return pipeline.BadInput("gradient boosting takes at most %d training rows, and there are %d", boost.MaxRows, len(d.Y)).WithHint("use a random_forest")
+		}
+		m.Tree, err = boost.FitClassifier(d.Features, d.Y, len(d.Classes), boost.Options{LearningRate: p.LearningRate, Iterations: p.MaxIter,
+			MaxLeafNodes: p.MaxLeafNodes, MaxDepth: p.MaxDepth, MinSamplesLeaf: p.MinSamplesLeaf, L2: p.L2Regularization, MaxBins: p.MaxBins, ClassWeight: weights,
+			EarlyStopping: p.EarlyStopping, ValidationFraction: p.ValidationFraction, NoChange: p.NIterNoChange, Seed: c.Seed, Cores: c.Cores})
+		return err
+	})
 }

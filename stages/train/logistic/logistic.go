@@ -2,7 +2,6 @@
 package logistic
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -35,26 +34,21 @@ func (p *Params) Validate() error {
 	return errors.Join(strength, share, train.Positive("max_iter", p.MaxIter, 0), p.ClassWeight.Check())
 }
 
-// Kind describes the stage.
-func Kind() pipeline.Kind {
-	return pipeline.Kind{
+// Trainer describes the stage.
+func Trainer() train.Trainer {
+	return train.New(pipeline.Kind{
 		Name: "train_logistic_regression", Doc: "trains a logistic regression", Package: "stages/train/logistic",
-		Inputs: train.Inputs(), Outputs: train.Outputs(),
 		Params: func() any { return &Params{C: 1} },
-		Run: func(_ context.Context, c *pipeline.Call) error {
-			p := c.Params.(*Params)
-			return train.Run(c, "logistic_regression", "native", func(d *dataset.Dataset, m *model.Model) error {
-				weights, err := p.ClassWeight.Weights(d)
-				if err != nil {
-					return err
-				}
-				m.Linear, err = linear.Fit(d.Features, d.Y, len(d.Classes),
-					linear.Options{C: p.C, L1Ratio: p.L1Ratio, ClassWeights: weights, MaxIter: p.MaxIter, Cores: c.Cores})
-				if err == nil && !m.Linear.Converged {
-					c.Warn("NOT_CONVERGED", fmt.Sprintf("the logistic regression stopped after %d iterations before it converged", m.Linear.Iterations), "")
-				}
-				return err
-			})
-		},
-	}
+	}, "logistic_regression", "native", func(c *pipeline.Call, p *Params, d *dataset.Dataset, m *model.Model) error {
+		weights, err := p.ClassWeight.Weights(d)
+		if err != nil {
+			return err
+		}
+		m.Linear, err = linear.Fit(d.Features, d.Y, len(d.Classes),
+			linear.Options{C: p.C, L1Ratio: p.L1Ratio, ClassWeights: weights, MaxIter: p.MaxIter, Cores: c.Cores})
+		if err == nil && !m.Linear.Converged {
+			c.Warn("NOT_CONVERGED", fmt.Sprintf("the logistic regression stopped after %d iterations before it converged", m.Linear.Iterations), "")
+		}
+		return err
+	})
 }

@@ -2,8 +2,6 @@
 package randomforest
 
 import (
-	"context"
-
 	"github.com/hashline/hashline/ml/dataset"
 	"github.com/hashline/hashline/ml/model"
 	"github.com/hashline/hashline/ml/tree"
@@ -17,26 +15,21 @@ type Params struct {
 	OOBScore bool `json:"oob_score,omitempty"` // keep with the model how it does on rows that its trees have not seen
 }
 
-// Kind describes the stage.
-func Kind() pipeline.Kind {
-	return pipeline.Kind{
+// Trainer describes the stage.
+func Trainer() train.Trainer {
+	return train.New(pipeline.Kind{
 		Name: "train_random_forest", Doc: "trains a random forest", Package: "stages/train/randomforest", Seeded: true,
-		Inputs: train.Inputs(), Outputs: train.Outputs(),
 		Params: func() any {
 			return &Params{Forest: train.Forest{Trees: 100, MinSamplesLeaf: 3, MinSamplesSplit: 2, MaxFeatures: train.ShareOfFeatures(0.5), MaxBins: 255}}
 		},
-		Run: func(_ context.Context, c *pipeline.Call) error {
-			p := c.Params.(*Params)
-			return train.Run(c, "random_forest", "native", func(d *dataset.Dataset, m *model.Model) error {
-				weights, err := p.ClassWeight.Weights(d)
-				if err != nil {
-					return err
-				}
-				o := p.Options(len(d.Features), weights, c.Seed, c.Cores)
-				o.OutOfBag = p.OOBScore
-				m.Tree, err = tree.FitForest(d.Features, d.Y, len(d.Classes), o)
-				return err
-			})
-		},
-	}
+	}, "random_forest", "native", func(c *pipeline.Call, p *Params, d *dataset.Dataset, m *model.Model) error {
+		weights, err := p.ClassWeight.Weights(d)
+		if err != nil {
+			return err
+		}
+		o := p.Options(len(d.Features), weights, c.Seed, c.Cores)
+		o.OutOfBag = p.OOBScore
+		m.Tree, err = tree.FitForest(d.Features, d.Y, len(d.Classes), o)
+		return err
+	})
 }
