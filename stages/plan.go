@@ -11,6 +11,7 @@ import (
 	"github.com/hashline/hashline/ml/feature"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/stages/evaluate"
+	"github.com/hashline/hashline/stages/golearnscores"
 	"github.com/hashline/hashline/stages/load"
 	"github.com/hashline/hashline/stages/plots"
 	"github.com/hashline/hashline/stages/preprocess"
@@ -25,6 +26,7 @@ const (
 	SplitData      = "split_data"
 	TrainPrefix    = "train:"
 	EvaluatePrefix = "evaluate:"
+	ScorePrefix    = "score:" // of golearn's models, by golearn's package evaluation
 	PlotPrefix     = "plot:"
 	PlotEDA        = "plot:eda"
 	PlotResults    = "plot_results"
@@ -53,6 +55,11 @@ func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
 	b.add(PlotEDA, "plot_eda", nil, from("summary", EDA, "summary"))
 	for _, m := range names {
 		b.add(EvaluatePrefix+m, "evaluate", evaluate.Params{Model: m, Repeats: s.Importance.Repeats}, from("model", TrainPrefix+m, "model"), from("test", SplitData, "test"))
+	}
+	for _, m := range names {
+		if s.Models[m].Engine == golearn {
+			b.add(ScorePrefix+m, "golearn_scores", golearnscores.Params{Model: m}, from("predictions", EvaluatePrefix+m, "predictions"), from("metrics", EvaluatePrefix+m, "metrics"))
+		}
 	}
 	var all []pipeline.Need
 	for _, m := range names {
@@ -106,11 +113,18 @@ func (f *Features) choice() feature.Choice {
 var settings = map[string][]string{
 	"train_decision_tree":       {"criterion", "max_depth", "max_leaf_nodes", "min_samples_leaf", "min_samples_split", "max_bins", "ccp_alpha", "laplace", "class_weight"},
 	"train_golearn_tree":        {"max_depth"},
+	"train_golearn_forest":      {"trees", "max_depth", "max_bins"},
 	"train_random_forest":       {"trees", "criterion", "max_depth", "max_leaf_nodes", "min_samples_leaf", "min_samples_split", "max_features", "max_bins", "oob_score", "class_weight"},
 	"train_extra_trees":         {"trees", "criterion", "max_depth", "max_leaf_nodes", "min_samples_leaf", "min_samples_split", "max_features", "max_bins", "class_weight"},
 	"train_gradient_boosting":   {"learning_rate", "max_iter", "max_leaf_nodes", "max_depth", "min_samples_leaf", "l2_regularization", "max_bins", "early_stopping", "validation_fraction", "n_iter_no_change", "class_weight"},
 	"train_logistic_regression": {"c", "max_iter", "l1_ratio", "class_weight"},
 }
+
+// Engines that train.
+const (
+	native  = "native"
+	golearn = "golearn"
+)
 
 // stage returns the kind of stage that trains the model, and its parameters; those not set are left to the kind.
 func (m *ModelSpec) stage(name string) (kind string, params map[string]any, err error) {
@@ -123,11 +137,13 @@ func (m *ModelSpec) stage(name string) (kind string, params map[string]any, err 
 	}
 	kind = "train_" + model
 	switch {
-	case m.Engine == "" || m.Engine == "native":
-	case m.Engine == "golearn" && model == DecisionTree:
+	case m.Engine == "" || m.Engine == native:
+	case m.Engine == golearn && model == DecisionTree:
 		kind = "train_golearn_tree"
+	case m.Engine == golearn && model == RandomForest:
+		kind = "train_golearn_forest"
 	default:
-		return "", nil, fmt.Errorf("there is no engine %.60q for %s; golearn trains decision trees, native everything", m.Engine, model)
+		return "", nil, fmt.Errorf("there is no engine %.60q for %s; golearn trains decision trees and random forests, native everything", m.Engine, model)
 	}
 	params = map[string]any{}
 	set := func(name string, isSet bool, value any) {

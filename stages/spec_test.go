@@ -44,7 +44,7 @@ func TestParseSpecErrors(t *testing.T) {
 		{"unknown model", "models:\n  x: {}\n", 2, 6, `"x" is no kind of model`, ""},
 		{"unknown kind", "models:\n  x: {kind: y}\n", 2, 6, `"y" is no kind of model`, ""},
 		{"bad name of a model", "models:\n  Bad Name: {kind: decision_tree}\n", 2, 11, `a model is named "Bad Name"`, ""},
-		{"unknown engine", "models:\n  random_forest: {engine: golearn}\n", 2, 18, `there is no engine "golearn" for random_forest`, ""},
+		{"unknown engine", "models:\n  extra_trees: {engine: golearn}\n", 2, 16, `there is no engine "golearn" for extra_trees`, ""},
 		{"setting of another model", "models:\n  decision_tree: {trees: 3}\n", 2, 18, "decision_tree has no setting trees", ""},
 		{"unknown type", "types: {a: b}\n", 1, 8, `column "a": "b" is no column type`, ""},
 		{"unknown part", "features:\n  dates:\n    - column: d\n      parts: [hour]\n", 4, 14, `a date has no part "hour"`, "year, quarter"},

@@ -4,6 +4,7 @@
 //	load_data -> preprocess -> eda                                  -> plot:eda
 //	                        -> split_data -> train:M -> evaluate:M  -> plot:M            for every model M
 //	                                                    (all of them) -> plot_results
+//	                                                    -> score:M for those of golearn's
 package stages
 
 import (
@@ -14,6 +15,7 @@ import (
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/stages/eda"
 	"github.com/hashline/hashline/stages/evaluate"
+	"github.com/hashline/hashline/stages/golearnscores"
 	"github.com/hashline/hashline/stages/load"
 	"github.com/hashline/hashline/stages/plots"
 	"github.com/hashline/hashline/stages/preprocess"
@@ -21,7 +23,7 @@ import (
 	"github.com/hashline/hashline/stages/train"
 	"github.com/hashline/hashline/stages/train/decisiontree"
 	"github.com/hashline/hashline/stages/train/extratrees"
-	"github.com/hashline/hashline/stages/train/golearntree"
+	"github.com/hashline/hashline/stages/train/golearntrees"
 	"github.com/hashline/hashline/stages/train/gradientboosting"
 	"github.com/hashline/hashline/stages/train/logistic"
 	"github.com/hashline/hashline/stages/train/randomforest"
@@ -29,7 +31,7 @@ import (
 
 // Kinds returns every stage kind of the pipeline.
 func Kinds() []pipeline.Kind {
-	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), evaluate.Kind()}
+	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), evaluate.Kind(), golearnscores.Kind()}
 	for _, t := range trainers() {
 		kinds = append(kinds, t.Kind)
 	}
@@ -38,7 +40,7 @@ func Kinds() []pipeline.Kind {
 
 // trainers are the kinds of stages that train.
 func trainers() []train.Trainer {
-	return []train.Trainer{decisiontree.Trainer(), golearntree.Trainer(), randomforest.Trainer(), extratrees.Trainer(), gradientboosting.Trainer(), logistic.Trainer()}
+	return []train.Trainer{decisiontree.Trainer(), golearntrees.Tree(), golearntrees.Forest(), randomforest.Trainer(), extratrees.Trainer(), gradientboosting.Trainer(), logistic.Trainer()}
 }
 
 //go:embed superstore.yaml

@@ -32,3 +32,12 @@ func Missing(t testing.TB, why any) {
 	}
 	t.Skip(why)
 }
+
+// NoRace leaves a test out under the race detector, where it takes ten times as long, and other tests race the same code.
+// .ci/run runs those tests without it.
+func NoRace(t testing.TB) {
+	t.Helper()
+	if race {
+		t.Skip("it takes too long under the race detector; .ci/run runs it without")
+	}
+}

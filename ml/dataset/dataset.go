@@ -93,11 +93,12 @@ func FromFrame(f *frame.Frame) (*Dataset, error) {
 	if target == nil || !target.Type.Textual() {
 		return nil, fmt.Errorf("the table has no column of classes %.80q", f.Meta[metaTarget])
 	}
-	d.Y, err = classesOf(target, d.Classes)
+	d.Y, err = ClassesOf(target, d.Classes)
 	return d, err
 }
 
-func classesOf(c *frame.Column, classes []string) ([]int32, error) {
+// ClassesOf returns the class of each row of a column of class names, as an index into classes.
+func ClassesOf(c *frame.Column, classes []string) ([]int32, error) {
 	byLevel := make([]int32, len(c.Levels))
 	for i, l := range c.Levels {
 		byLevel[i] = int32(slices.Index(classes, l))

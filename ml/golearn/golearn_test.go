@@ -70,7 +70,7 @@ func TestFitCARTAgreesWithGolearn(t *testing.T) {
 		}
 		features[0], features[1], features[2] = append(features[0], v), append(features[1], columns[1].Num[i]), append(features[2], rank(columns[2].Codes[i]))
 	}
-	grid := instances(features, y)
+	grid := numbers(features, y)
 	cart := trees.NewDecisionTreeClassifier("gini", 6, []int64{0, 1})
 	if err := cart.Fit(grid); err != nil {
 		t.Fatal(err)

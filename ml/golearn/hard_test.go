@@ -16,7 +16,7 @@ import (
 // Numbers alone need no ranks: golearn sees the columns as they are, and every row, seen or not, must get its label.
 func TestSameLabelsForManyClasses(t *testing.T) {
 	for _, c := range []struct{ classes, depth int }{{2, 0}, {3, 4}, {3, 0}, {8, 5}} {
-		train, y := numbers(400, c.classes, 1)
+		train, y := numericTable(400, c.classes, 1)
 		m, err := FitCART(train, y, c.classes, c.depth)
 		if err != nil {
 			t.Fatal(err)
@@ -29,16 +29,16 @@ func TestSameLabelsForManyClasses(t *testing.T) {
 			depth = -1
 		}
 		cart := trees.NewDecisionTreeClassifier(trees.GINI, depth, labels)
-		if err := cart.Fit(instances([][]float64{train[0].Num, train[1].Num}, y)); err != nil {
+		if err := cart.Fit(numbers([][]float64{train[0].Num, train[1].Num}, y)); err != nil {
 			t.Fatal(err)
 		}
 		for _, seed := range []uint64{1, 2} {
-			test, truth := numbers(400, c.classes, seed)
+			test, truth := numericTable(400, c.classes, seed)
 			proba, err := m.Predict(test, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i, want := range cart.Predict(instances([][]float64{test[0].Num, test[1].Num}, truth)) {
+			for i, want := range cart.Predict(numbers([][]float64{test[0].Num, test[1].Num}, truth)) {
 				row := proba[i*c.classes : (i+1)*c.classes]
 				if c.classes == 2 && row[0] == row[1] {
 					continue // a tie is the second class here, the first there
@@ -51,7 +51,7 @@ func TestSameLabelsForManyClasses(t *testing.T) {
 	}
 }
 
-func numbers(n, classes int, seed uint64) ([]*frame.Column, []int32) {
+func numericTable(n, classes int, seed uint64) ([]*frame.Column, []int32) {
 	rng := num.NewRNG(seed)
 	a, b := &frame.Column{Name: "a", Type: frame.Float}, &frame.Column{Name: "b", Type: frame.Integer}
 	var y []int32

@@ -2,6 +2,7 @@ package tree
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 
@@ -15,13 +16,20 @@ type Foreign struct {
 	Left, Right *Foreign
 }
 
+// ForeignTree is a tree that another library learned. A nil Root is a leaf alone.
+type ForeignTree struct {
+	Root *Foreign
+	Rows []uint32 // how often it learned from each row; nil: once from every row
+}
+
 // foreignLimit bounds the values that a foreign learner sees, so that means of two of them cannot overflow.
 const foreignLimit = 1e300
 
-// FitForeign lets another library learn one tree and keeps it in this package's form. Learn gets the features as numbers,
-// a slice for each: categories as ranks of their levels by target share, missing values as a number below all others. The
-// class shares of the leaves are those of the training rows. Its other arguments are those of FitTree.
-func FitForeign(columns []*frame.Column, y []int32, classes int, learn func(features [][]float64) (*Foreign, error)) (*Ensemble, error) {
+// FitForeign lets another library learn trees and keeps them in this package's form, as a forest whose prediction is the
+// mean of its trees'. Learn gets the features as numbers, a slice for each: categories as ranks of their levels by target
+// share, missing values as a number below all others. The class shares of the leaves are those of the rows that the tree
+// learned from. Its other arguments are those of FitTree.
+func FitForeign(columns []*frame.Column, y []int32, classes int, learn func(features [][]float64) ([]ForeignTree, error)) (*Ensemble, error) {
 	o := Options{MaxBins: MaxBins - 1}
 	if err := errors.Join(o.check(columns, len(y)), o.checkClasses(y, classes)); err != nil {
 		return nil, err
@@ -42,20 +50,35 @@ func FitForeign(columns []*frame.Column, y []int32, classes int, learn func(feat
 		}
 		numbers[i] = ranks(f, c)
 	}
-	root, err := learn(numbers)
+	learned, err := learn(numbers)
+	if err == nil && len(learned) == 0 {
+		err = errors.New("no foreign tree was learned")
+	}
 	if err != nil {
 		return nil, err
 	}
-	if root == nil {
-		root = &Foreign{}
+	for i := range learned {
+		if learned[i].Root == nil {
+			learned[i].Root = &Foreign{}
+		}
+		if learned[i].Rows != nil && len(learned[i].Rows) != len(y) {
+			return nil, fmt.Errorf("a foreign tree learned from %d rows, want %d", len(learned[i].Rows), len(y))
+		}
+		if err := m.edgesOf(learned[i].Root); err != nil {
+			return nil, err
+		}
 	}
-	if err := m.edgesOf(root); err != nil {
+	encoders, err := m.encoders(columns)
+	if err != nil {
 		return nil, err
 	}
-	m.trees = make([]grown, 1)
-	m.importNodes(root)
-	if err := m.fillShares(columns, y); err != nil {
-		return nil, err
+	x := m.encode(encoders, 0, len(y))
+	m.trees = make([]grown, len(learned))
+	for i := range learned {
+		t := &m.trees[i]
+		t.addLeaf()
+		m.importNode(t, 0, learned[i].Root)
+		m.fillShares(t, x, y, learned[i].Rows)
 	}
 	m.trim()
 	return m, nil
@@ -111,12 +134,6 @@ func (m *Ensemble) edgesOf(n *Foreign) error {
 	return errors.Join(m.edgesOf(n.Left), m.edgesOf(n.Right))
 }
 
-// importNodes appends the nodes in the order of the file format: children are neighbours, behind their parent.
-func (m *Ensemble) importNodes(root *Foreign) {
-	m.trees[0].addLeaf()
-	m.importNode(0, root)
-}
-
 // addLeaf appends a node without children and returns its place.
 func (t *grown) addLeaf() int {
 	at := len(t.nodes)
@@ -125,11 +142,11 @@ func (t *grown) addLeaf() int {
 	return at
 }
 
-func (m *Ensemble) importNode(at int, n *Foreign) {
+// importNode appends what lies below a node, in the order of the file format: children are neighbours, behind their parent.
+func (m *Ensemble) importNode(t *grown, at int, n *Foreign) {
 	if n.Left == nil || n.Right == nil {
 		return
 	}
-	t := &m.trees[0]
 	left := t.addLeaf()
 	t.addLeaf()
 	f := &m.features[n.Feature]
@@ -141,20 +158,21 @@ func (m *Ensemble) importNode(at int, n *Foreign) {
 		node.cut = uint16(max(0, min(math.Ceil(n.Below)-1, float64(f.bins()-1))))
 	}
 	t.nodes[at] = node
-	m.importNode(left, n.Left)
-	m.importNode(left+1, n.Right)
+	m.importNode(t, left, n.Left)
+	m.importNode(t, left+1, n.Right)
 }
 
-// fillShares gives the leaves the class shares of the training rows.
-func (m *Ensemble) fillShares(columns []*frame.Column, y []int32) error {
-	encoders, err := m.encoders(columns)
-	if err != nil {
-		return err
-	}
-	x, t := m.encode(encoders, 0, len(y)), &m.trees[0]
+// fillShares gives the leaves of a tree the class shares of the rows that it learned from.
+func (m *Ensemble) fillShares(t *grown, x *matrix, y []int32, rows []uint32) {
 	counts := make([]uint32, len(t.nodes)*m.classes)
 	for i, class := range y {
-		counts[int(walk(t.nodes, x.codes[i*x.width:(i+1)*x.width]))*m.classes+int(class)]++
+		times := uint32(1)
+		if rows != nil {
+			times = rows[i]
+		}
+		if times > 0 {
+			counts[int(walk(t.nodes, x.codes[i*x.width:(i+1)*x.width]))*m.classes+int(class)] += times
+		}
 	}
 	for i, n := range t.nodes {
 		if n.cut != leafCut {
@@ -167,7 +185,6 @@ func (m *Ensemble) fillShares(columns []*frame.Column, y []int32) error {
 		}
 		t.setShares(i, s)
 	}
-	return nil
 }
 
 // setShares gives a leaf the shares of the classes after the first.

@@ -13,9 +13,9 @@ func TestFitForeign(t *testing.T) {
 	x, c := number("x", 1, 2, 3, math.NaN(), 5, 6), category("c", "low", "low", "high", "high", "mid", "mid")
 	y := []int32{0, 0, 1, 1, 0, 1}
 	var seen [][]float64
-	m, err := FitForeign([]*frame.Column{x, c}, y, 2, func(features [][]float64) (*Foreign, error) {
+	m, err := FitForeign([]*frame.Column{x, c}, y, 2, func(features [][]float64) ([]ForeignTree, error) {
 		seen = features
-		return &Foreign{Feature: 1, Below: 2.5, Left: &Foreign{Feature: 0, Below: 2, Left: &Foreign{}, Right: &Foreign{}}, Right: &Foreign{}}, nil
+		return one(&Foreign{Feature: 1, Below: 2.5, Left: &Foreign{Feature: 0, Below: 2, Left: &Foreign{}, Right: &Foreign{}}, Right: &Foreign{}})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -31,6 +31,24 @@ func TestFitForeign(t *testing.T) {
 	}
 }
 
+func one(root *Foreign) ([]ForeignTree, error) { return []ForeignTree{{Root: root}}, nil }
+
+// Of several trees the mean counts, each with the shares of the rows that it learned from.
+func TestFitForeignForest(t *testing.T) {
+	x, y := []*frame.Column{number("x", 1, 2, 3, 4)}, []int32{0, 0, 1, 1}
+	cut := func(below float64) *Foreign { return &Foreign{Below: below, Left: &Foreign{}, Right: &Foreign{}} }
+	m, err := FitForeign(x, y, 2, func([][]float64) ([]ForeignTree, error) {
+		return []ForeignTree{{Root: cut(2)}, {Root: cut(4), Rows: []uint32{3, 0, 1, 0}}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The first tree: row 1, then 2 to 4. The second: three times row 1 and row 3, then nothing.
+	if got, want := second(mustPredict(t, m, x...)), []float64{(0 + 0.25) / 2, (2./3 + 0.25) / 2, (2./3 + 0.25) / 2, (2. / 3) / 2}; !closeTo(got, want) {
+		t.Errorf("predictions %v, want %v", got, want)
+	}
+}
+
 func closeTo(got, want []float64) bool {
 	return slices.EqualFunc(got, want, func(a, b float64) bool { return math.Abs(a-b) < 1e-9 })
 }
@@ -38,17 +56,21 @@ func closeTo(got, want []float64) bool {
 func TestFitForeignRefuses(t *testing.T) {
 	x, y := []*frame.Column{number("x", 1, 2)}, []int32{0, 1}
 	leaf := &Foreign{}
-	for name, learn := range map[string]func([][]float64) (*Foreign, error){
-		"an error":        func([][]float64) (*Foreign, error) { return nil, errors.New("no") },
-		"no such feature": func([][]float64) (*Foreign, error) { return &Foreign{Feature: 1, Left: leaf, Right: leaf}, nil },
-		"feature below 0": func([][]float64) (*Foreign, error) { return &Foreign{Feature: -1, Left: leaf, Right: leaf}, nil },
-		"cut at NaN":      func([][]float64) (*Foreign, error) { return &Foreign{Below: math.NaN(), Left: leaf, Right: leaf}, nil },
+	for name, learn := range map[string]func([][]float64) ([]ForeignTree, error){
+		"an error":        func([][]float64) ([]ForeignTree, error) { return nil, errors.New("no") },
+		"no such feature": func([][]float64) ([]ForeignTree, error) { return one(&Foreign{Feature: 1, Left: leaf, Right: leaf}) },
+		"feature below 0": func([][]float64) ([]ForeignTree, error) { return one(&Foreign{Feature: -1, Left: leaf, Right: leaf}) },
+		"cut at NaN": func([][]float64) ([]ForeignTree, error) {
+			return one(&Foreign{Below: math.NaN(), Left: leaf, Right: leaf})
+		},
+		"no tree": func([][]float64) ([]ForeignTree, error) { return nil, nil },
+		"rows":    func([][]float64) ([]ForeignTree, error) { return []ForeignTree{{Rows: []uint32{1}}}, nil },
 	} {
 		if _, err := FitForeign(x, y, 2, learn); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	m, err := FitForeign(x, y, 2, func([][]float64) (*Foreign, error) { return nil, nil })
+	m, err := FitForeign(x, y, 2, func([][]float64) ([]ForeignTree, error) { return one(nil) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashline/hashline/internal/needs"
 	"github.com/hashline/hashline/ml/boost"
 	"github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/ml/feature"
@@ -96,9 +97,7 @@ var promised = map[string][3]float64{
 }
 
 func TestQualityOfClasses(t *testing.T) {
-	if raceEnabled {
-		t.Skip("it takes ten times as long, and other tests race the same code; .ci/run runs it without the race detector too")
-	}
+	needs.NoRace(t)
 	reference := readReference(t)
 	sets := map[string]set{"superstore": superstore(t, false), "superstore_tier": superstore(t, true)}
 	for _, name := range []string{"breast_cancer", "wine", "digits"} {

@@ -24,12 +24,13 @@ import (
 	"github.com/hashline/hashline/ml/parquet"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/stages/evaluate"
+	"github.com/hashline/hashline/stages/golearnscores"
 	"github.com/hashline/hashline/stages/load"
 	"github.com/hashline/hashline/stages/preprocess"
 	"github.com/hashline/hashline/stages/splitdata"
 	"github.com/hashline/hashline/stages/train/decisiontree"
 	"github.com/hashline/hashline/stages/train/extratrees"
-	"github.com/hashline/hashline/stages/train/golearntree"
+	"github.com/hashline/hashline/stages/train/golearntrees"
 	"github.com/hashline/hashline/stages/train/gradientboosting"
 	"github.com/hashline/hashline/stages/train/logistic"
 	"github.com/hashline/hashline/stages/train/randomforest"
@@ -48,7 +49,7 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := pipeline.NewRegistry(nil, load.Kind(), preprocess.Kind(), splitdata.Kind(), decisiontree.Trainer().Kind, golearntree.Trainer().Kind, extratrees.Trainer().Kind, gradientboosting.Trainer().Kind, randomforest.Trainer().Kind, logistic.Trainer().Kind, evaluate.Kind())
+	r, err := pipeline.NewRegistry(nil, load.Kind(), preprocess.Kind(), splitdata.Kind(), decisiontree.Trainer().Kind, golearntrees.Tree().Kind, golearntrees.Forest().Kind, extratrees.Trainer().Kind, gradientboosting.Trainer().Kind, randomforest.Trainer().Kind, logistic.Trainer().Kind, evaluate.Kind(), golearnscores.Kind())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func (b *bench) try(kind string, params map[string]any, inputs map[string]artifa
 		b.Fatal(err)
 	}
 	var in []pipeline.Input
-	for _, role := range []string{"csv", "table", "train", "model", "test"} {
+	for _, role := range []string{"csv", "table", "train", "model", "test", "predictions", "metrics"} {
 		if ref, ok := inputs[role]; ok {
 			in = append(in, pipeline.Input{Role: role, Ref: ref})
 		}
@@ -151,7 +152,7 @@ func orders(n int) string {
 	return s.String()
 }
 
-var trainers = []string{"train_decision_tree", "train_random_forest", "train_logistic_regression", "train_golearn_tree", "train_extra_trees", "train_gradient_boosting"}
+var trainers = []string{"train_decision_tree", "train_random_forest", "train_logistic_regression", "train_golearn_tree", "train_golearn_forest", "train_extra_trees", "train_gradient_boosting"}
 
 // The probabilities of raw rows, read again from the file in small parts, are bit for bit those that evaluation saw.
 func TestRawRowsGetWhatEvaluationSaw(t *testing.T) {
@@ -417,10 +418,39 @@ func TestGolearnLimit(t *testing.T) {
 	b := newBench(t)
 	_, prepared := b.prepared(orders(golearn.MaxRows+2600), "profit > 0", "")
 	parts := b.run("split_data", nil, outputs{"table": prepared["table"]})
-	_, err := b.try("train_golearn_tree", nil, outputs{"train": parts["train"]})
-	e := pipeline.AsError(err)
-	if e == nil || e.Class != pipeline.ClassBadInput || !strings.Contains(e.Message, "10000") || e.Hint == "" {
-		t.Errorf("error %+v, want bad input that names the limit", e)
+	for _, kind := range []string{"train_golearn_tree", "train_golearn_forest"} {
+		_, err := b.try(kind, nil, outputs{"train": parts["train"]})
+		e := pipeline.AsError(err)
+		if e == nil || e.Class != pipeline.ClassBadInput || !strings.Contains(e.Message, "10000") || e.Hint == "" {
+			t.Errorf("%s: error %+v, want bad input that names the limit", kind, e)
+		}
+	}
+}
+
+// golearn's package evaluation sees the figures of package metrics, and the stage fails on others.
+func TestGolearnScores(t *testing.T) {
+	for _, target := range []string{"profit > 0", "result"} {
+		b := newBench(t)
+		_, prepared := b.prepared(orders(600), target, "")
+		parts := b.run("split_data", nil, outputs{"table": prepared["table"]})
+		trained := b.run("train_golearn_forest", nil, outputs{"train": parts["train"]})
+		judged := b.run("evaluate", map[string]any{"model": "m"}, outputs{"model": trained["model"], "test": parts["test"]})
+		var ours evaluate.Metrics
+		b.readJSON(judged["metrics"], &ours)
+		var theirs golearnscores.Scores
+		b.readJSON(b.run("golearn_scores", map[string]any{"model": "m"}, judged)["scores"], &theirs)
+		if theirs.Model != "m" || theirs.Accuracy != ours.Metrics.Accuracy || len(theirs.PerClass) != len(ours.Classes) {
+			t.Errorf("%s: scores %+v, metrics %+v", target, theirs, ours)
+		}
+		ours.Confusion.Counts[0][0]++
+		text, err := json.Marshal(ours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		judged["metrics"] = b.put(string(text))
+		if _, err := b.try("golearn_scores", nil, judged); err == nil || !strings.Contains(err.Error(), "do not agree") {
+			t.Errorf("other metrics: error %v", err)
+		}
 	}
 }
 
@@ -450,7 +480,8 @@ func TestParamsAreChecked(t *testing.T) {
 		{"train_decision_tree", "max_bins", 1}, {"train_decision_tree", "max_bins", 1 << 20}, {"train_decision_tree", "laplace", -1},
 		{"train_random_forest", "trees", 0}, {"train_random_forest", "trees", 1 << 20}, {"train_random_forest", "max_features", 1.5}, {"train_random_forest", "max_bins", 1 << 20},
 		{"train_logistic_regression", "c", 0}, {"train_logistic_regression", "c", 1e300}, {"train_logistic_regression", "max_iter", -1},
-		{"train_golearn_tree", "max_depth", -1}, {"train_golearn_tree", "min_samples_leaf", 1}, {"evaluate", "repeats", -1},
+		{"train_golearn_tree", "max_depth", -1}, {"train_golearn_tree", "min_samples_leaf", 1},
+		{"train_golearn_forest", "trees", 0}, {"train_golearn_forest", "max_depth", -1}, {"train_golearn_forest", "max_bins", 1}, {"evaluate", "repeats", -1},
 	} {
 		if _, err := b.try(c.kind, map[string]any{c.name: c.value}, nil); err == nil || !strings.Contains(err.Error(), c.name) {
 			t.Errorf("%s with %s %v: error %v, want one that names it", c.kind, c.name, c.value, err)
