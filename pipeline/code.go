@@ -57,29 +57,31 @@ func NewCode(module string, sources fs.FS, modules string) *Code {
 	return c
 }
 
-// Fingerprint returns the fingerprint of a package, given by its path below the module.
-func (c *Code) Fingerprint(pkg string) (string, error) {
+// Fingerprint returns the fingerprint of a package and more, given by their paths below the module.
+func (c *Code) Fingerprint(pkg string, more ...string) (string, error) {
 	if c == nil || pkg == "" {
 		return executable()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p, ok := c.prints[pkg]; ok {
+	pkgs := append([]string{pkg}, more...)
+	name := strings.Join(pkgs, " ")
+	if p, ok := c.prints[name]; ok {
 		return p, nil
 	}
-	p, err := c.fingerprint(pkg)
+	p, err := c.fingerprint(pkgs)
 	if errors.Is(err, errNoVersions) {
 		p, err = executable()
 	}
 	if err != nil {
-		return "", fmt.Errorf("fingerprint of %s: %w", pkg, err)
+		return "", fmt.Errorf("fingerprint of %s: %w", name, err)
 	}
-	c.prints[pkg] = p
+	c.prints[name] = p
 	return p, nil
 }
 
-func (c *Code) fingerprint(pkg string) (string, error) {
-	closure, err := c.closure(pkg)
+func (c *Code) fingerprint(pkgs []string) (string, error) {
+	closure, err := c.closure(pkgs...)
 	if err != nil {
 		return "", err
 	}
@@ -97,10 +99,13 @@ func (c *Code) fingerprint(pkg string) (string, error) {
 	return artifact.Digest(h.Sum(nil)).String(), nil
 }
 
-// closure returns the package and the packages of the module that it imports, directly or not, sorted.
-func (c *Code) closure(pkg string) ([]string, error) {
-	seen := map[string]bool{pkg: true}
-	todo := []string{pkg}
+// closure returns the packages and those of the module that they import, directly or not, sorted.
+func (c *Code) closure(pkgs ...string) ([]string, error) {
+	seen := map[string]bool{}
+	for _, p := range pkgs {
+		seen[p] = true
+	}
+	todo := slices.Sorted(maps.Keys(seen))
 	for len(todo) > 0 {
 		p := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]

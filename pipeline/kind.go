@@ -34,9 +34,10 @@ type InputSpec struct {
 
 // Kind is what a stage does. It is immutable once registered.
 type Kind struct {
-	Name    string // [a-z0-9_]
-	Doc     string // one sentence
-	Package string // path below the module of the package that it is built from; empty: code unknown, see Code
+	Name    string   // [a-z0-9_]
+	Doc     string   // one sentence
+	Package string   // path below the module of the package that it is built from; empty: code unknown, see Code
+	Uses    []string // further packages that it is built from, which Package does not import
 	Inputs  []InputSpec
 	Outputs []OutputSpec
 
@@ -198,5 +199,5 @@ func (r *Registry) Fingerprint(kind string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("kind %q is not registered", kind)
 	}
-	return r.code.Fingerprint(k.Package)
+	return r.code.Fingerprint(k.Package, k.Uses...)
 }

@@ -478,6 +478,22 @@ func TestFingerprint(t *testing.T) {
 			t.Errorf("package %s has a fingerprint", none)
 		}
 	}
+	files := fstest.MapFS{"a/a.go": {Data: []byte("package a")}, "b/b.go": {Data: []byte("package b")}}
+	both := func() string {
+		p, err := NewCode("example.com/m", files, "").Fingerprint("a", "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	before := both()
+	alone, err := NewCode("example.com/m", files, "").Fingerprint("a")
+	if err != nil || alone == before {
+		t.Errorf("a package that is used besides does not count (%v)", err)
+	}
+	if files["b/b.go"] = (&fstest.MapFile{Data: []byte("package b\nvar X = 1")}); both() == before {
+		t.Error("a change in a package that is used besides does not count")
+	}
 	if c, err := code.closure("a"); err != nil || len(c) != 1 {
 		t.Errorf("closure %v, %v", c, err)
 	}

@@ -27,11 +27,12 @@ type box struct{ x, y, width int }
 
 // graph draws the plan as SVG: a column for each distance from the first stage, a box for each stage with its time.
 func graph(d *summary.Document) template.HTML {
-	boxes, width, height := layout(d.Stages)
+	stages := gathered(d.Stages, maxReturned)
+	boxes, width, height := layout(stages)
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg class="drawing" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="Graph of %d stages; the table of times lists them.">`, width, height, width, height, len(d.Stages))
-	ancestors := ancestors(d.Stages)
-	for _, s := range d.Stages {
+	ancestors := ancestors(stages)
+	for _, s := range stages {
 		to := boxes[s.Name]
 		for _, n := range s.Needs {
 			if from, ok := boxes[n]; ok && !implied(n, s.Needs, ancestors) {
@@ -40,13 +41,88 @@ func graph(d *summary.Document) template.HTML {
 			}
 		}
 	}
-	for _, s := range d.Stages {
+	for _, s := range stages {
 		at := boxes[s.Name]
 		fmt.Fprintf(&b, `<g class="%s"><rect class="box" x="%d" y="%d" width="%d" height="%d" rx="6"/><text x="%d" y="%d">%s</text><text class="note" x="%d" y="%d">%s</text></g>`,
 			look(s), at.x, at.y, at.width, boxHeight, at.x+10, at.y+17, name(s), at.x+10, at.y+32, template.HTMLEscapeString(outcome(s)))
 	}
 	b.WriteString(`</svg>`)
 	return template.HTML(b.String())
+}
+
+// Stages that one stage returned are drawn as one where they are more: in the graph, and as rows of the timeline.
+const (
+	maxReturned = 6
+	maxRows     = 40
+)
+
+// gathered returns the stages with those that one stage returned made one, where they are more than most. It takes their
+// times together, and the first status that is not a success.
+func gathered(stages []summary.Stage, most int) []summary.Stage {
+	count := map[string]int{}
+	for _, s := range stages {
+		count[s.ExpandedBy]++
+	}
+	inside := func(s summary.Stage) bool { return s.ExpandedBy != "" && count[s.ExpandedBy] > most }
+	if !slices.ContainsFunc(stages, inside) {
+		return stages
+	}
+	groupOf := map[string]string{}
+	for _, s := range stages {
+		if inside(s) {
+			groupOf[s.Name] = fmt.Sprintf("%s: %d stages", s.ExpandedBy, count[s.ExpandedBy])
+		}
+	}
+	var list []summary.Stage
+	at := map[string]int{}
+	for _, s := range stages {
+		s.Needs = renamed(s.Needs, groupOf)
+		name := groupOf[s.Name]
+		i, begun := at[name]
+		switch {
+		case name == "":
+			list = append(list, s)
+		case !begun:
+			at[name] = len(list)
+			s.Name = name
+			list = append(list, s)
+		default:
+			join(&list[i], s)
+		}
+	}
+	return list
+}
+
+// join adds a stage to a group.
+func join(group *summary.Stage, s summary.Stage) {
+	group.FetchS, group.ComputeS, group.StoreS = group.FetchS+s.FetchS, group.ComputeS+s.ComputeS, group.StoreS+s.StoreS
+	if group.Status == pipeline.Succeeded {
+		group.Status = s.Status
+	}
+	if group.Cache == "hit" {
+		group.Cache = s.Cache
+	}
+	group.Needs = append(group.Needs, slices.DeleteFunc(s.Needs, func(n string) bool { return n == group.Name || slices.Contains(group.Needs, n) })...)
+	if s.StartedAt != nil && (group.StartedAt == nil || s.StartedAt.Before(*group.StartedAt)) {
+		group.StartedAt, group.QueuedS = s.StartedAt, s.QueuedS
+	}
+	if s.FinishedAt != nil && (group.FinishedAt == nil || s.FinishedAt.After(*group.FinishedAt)) {
+		group.FinishedAt = s.FinishedAt
+	}
+}
+
+// renamed replaces what is in a group by the group, each name once.
+func renamed(needs []string, groupOf map[string]string) []string {
+	var list []string
+	for _, n := range needs {
+		if g := groupOf[n]; g != "" {
+			n = g
+		}
+		if !slices.Contains(list, n) {
+			list = append(list, n)
+		}
+	}
+	return list
 }
 
 // look is the class of a stage's drawing.
@@ -169,7 +245,7 @@ func timeline(d *summary.Document) template.HTML {
 	}
 	end, names := 0.0, 0
 	var ran []summary.Stage
-	for _, s := range d.Stages {
+	for _, s := range gathered(d.Stages, maxRows) {
 		if s.StartedAt != nil && s.FinishedAt != nil {
 			ran = append(ran, s)
 			end, names = max(end, s.FinishedAt.Sub(*d.CreatedAt).Seconds()), max(names, len([]rune(shortName(s.Name))))

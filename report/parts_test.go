@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"math"
 	"os/exec"
 	"slices"
@@ -84,6 +85,36 @@ func TestGraph(t *testing.T) {
 		if got := strings.Count(drawn, `class="box"`); got != len(c.stages) {
 			t.Errorf("%s: %d boxes, want %d", c.name, got, len(c.stages))
 		}
+	}
+}
+
+// Many stages that one stage returned are drawn as one box, with all their times.
+func TestGathered(t *testing.T) {
+	stages := plan(map[string][]string{"cv": {"split"}}, "split", "cv")
+	needs := []string{"cv"}
+	for i := range 8 {
+		s := summary.Stage{Name: fmt.Sprint("cv:", i), ExpandedBy: "cv", Needs: []string{"split", "cv"}, Status: pipeline.Succeeded, Cache: "hit", ComputeS: 0.25}
+		if i == 5 {
+			s.Status, s.Cache = pipeline.Failed, "miss"
+		}
+		stages, needs = append(stages, s), append(needs, s.Name)
+	}
+	stages = append(stages, summary.Stage{Name: "results", Needs: needs, Status: pipeline.Skipped})
+	if got := gathered(stages, 8); len(got) != len(stages) {
+		t.Errorf("%d stages, want %d as they are", len(got), len(stages))
+	}
+	got := gathered(stages, 7)
+	if len(got) != 4 {
+		t.Fatalf("%d stages, want 4: %+v", len(got), got)
+	}
+	if g := got[2]; g.Name != "cv: 8 stages" || !slices.Equal(g.Needs, []string{"split", "cv"}) || g.Status != pipeline.Failed || g.Cache != "miss" || g.ComputeS != 2 {
+		t.Errorf("%+v", g)
+	}
+	if g := got[3]; !slices.Equal(g.Needs, []string{"cv", "cv: 8 stages"}) {
+		t.Errorf("what comes after needs %v", g.Needs)
+	}
+	if drawn := string(graph(&summary.Document{Stages: stages})); strings.Count(drawn, `class="box"`) != 4 || strings.Count(drawn, `class="edge"`) != 3 {
+		t.Error("the drawing has not 4 boxes and 3 edges")
 	}
 }
 

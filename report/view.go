@@ -33,6 +33,7 @@ type view struct {
 	Style    template.CSS
 	Best     *summary.Model
 	Results  []picture
+	Folds    []picture // of cross-validation
 	PerModel []judged
 	Explored []picture
 	Numbers  []eda.Column
@@ -118,6 +119,8 @@ func (v *view) pictures(ctx context.Context, store *artifact.Store) {
 			v.Explored = found
 		case s.Name == stages.PlotResults:
 			v.Results = found
+		case s.Name == stages.PlotCV:
+			v.Folds = found
 		case ofModel:
 			v.PerModel = append(v.PerModel, judged{model, found, v.Details.Metrics[model]})
 		}

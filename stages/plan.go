@@ -16,6 +16,7 @@ import (
 	"github.com/hashline/hashline/stages/plots"
 	"github.com/hashline/hashline/stages/preprocess"
 	"github.com/hashline/hashline/stages/splitdata"
+	"github.com/hashline/hashline/stages/validate"
 )
 
 // Names of stages. Those of a model are the prefix and the model's name.
@@ -30,6 +31,9 @@ const (
 	PlotPrefix     = "plot:"
 	PlotEDA        = "plot:eda"
 	PlotResults    = "plot_results"
+	CV             = "cv" // returns a stage for each model and fold
+	CVResults      = "cv_results"
+	PlotCV         = "plot_cv"
 )
 
 // Build makes the plan of a pipeline for an input file. Stages on the longest path come first, as the queue takes ready
@@ -61,6 +65,11 @@ func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
 			b.add(ScorePrefix+m, "golearn_scores", golearnscores.Params{Model: m}, from("predictions", EvaluatePrefix+m, "predictions"), from("metrics", EvaluatePrefix+m, "metrics"))
 		}
 	}
+	if s.CV > 0 {
+		if err := s.crossValidate(&b); err != nil {
+			return nil, err
+		}
+	}
 	var all []pipeline.Need
 	for _, m := range names {
 		b.add(PlotPrefix+m, "plot_model", plots.ModelParams{Model: m}, from("metrics", EvaluatePrefix+m, "metrics"), from("curves", EvaluatePrefix+m, "curves"), from("info", SplitData, "info"))
@@ -73,6 +82,26 @@ func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
 	all = append(all, from("info", SplitData, "info"))
 	b.add(PlotResults, "plot_results", plots.ResultsParams{Models: names}, all...)
 	return p, b.err
+}
+
+// crossValidate adds the stages that train every model on folds of the training part.
+func (s *Spec) crossValidate(b *builder) error {
+	p := validate.Params{Folds: s.CV, Method: s.Split.Method, Train: SplitData}
+	for _, m := range s.ModelNames() {
+		kind, params, err := s.Models[m].stage(m)
+		if err != nil {
+			return err
+		}
+		raw, err := json.Marshal(params)
+		if err != nil {
+			return err
+		}
+		p.Candidates = append(p.Candidates, validate.Candidate{Name: m, Model: m, Trainer: kind, Params: raw})
+	}
+	b.add(CV, "cross_validate", p, from("train", SplitData, "train"))
+	b.add(CVResults, "compare_candidates", validate.CompareParams{}, from("design", CV, "design"), pipeline.Need{Role: "scores", Stage: CV, Output: "scores", Each: true})
+	b.add(PlotCV, "plot_cv", nil, from("results", CVResults, "results"), from("info", SplitData, "info"))
+	return nil
 }
 
 // builder collects stages.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hashline/hashline/ml/feature"
 	"github.com/hashline/hashline/ml/frame"
+	"github.com/hashline/hashline/ml/split"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/stages/splitdata"
 )
@@ -29,6 +30,7 @@ type Spec struct {
 	Types      map[string]string     `yaml:"types,omitempty"`
 	Features   Features              `yaml:"features,omitempty"`
 	Split      Split                 `yaml:"split"`
+	CV         int                   `yaml:"cv,omitempty"` // folds of cross-validation; 0: none
 	Importance Importance            `yaml:"importance"`
 	Models     map[string]*ModelSpec `yaml:"models"`
 }
@@ -253,6 +255,9 @@ func (s *Spec) checkSplit(name string, at func(string) ast.Node) error {
 	}
 	if (s.Split.Method == splitdata.Stratified) != (s.Split.Column == "") {
 		return fault(name, at("$.split"), "split: %s goes with a column, stratified without one", "group or time").WithHint("write method: group and column: NAME")
+	}
+	if s.CV != 0 && (s.CV < 2 || s.CV > split.MaxFolds) {
+		return fault(name, at("$.cv"), "cv is %d, want 2 to %d folds, or 0 for no cross-validation", s.CV, split.MaxFolds)
 	}
 	if s.Importance.Repeats < 1 || s.Importance.Repeats > 100 {
 		return fault(name, at("$.importance"), "importance: repeats is %d, want 1 to 100", s.Importance.Repeats)

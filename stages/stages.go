@@ -5,6 +5,7 @@
 //	                        -> split_data -> train:M -> evaluate:M  -> plot:M            for every model M
 //	                                                    (all of them) -> plot_results
 //	                                                    -> score:M for those of golearn's
+//	                                   -> cv -> cv:M:FOLD -> cv_results                 with cross-validation
 package stages
 
 import (
@@ -27,13 +28,14 @@ import (
 	"github.com/hashline/hashline/stages/train/gradientboosting"
 	"github.com/hashline/hashline/stages/train/logistic"
 	"github.com/hashline/hashline/stages/train/randomforest"
+	"github.com/hashline/hashline/stages/validate"
 )
 
 // Kinds returns every stage kind of the pipeline.
 func Kinds() []pipeline.Kind {
-	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), evaluate.Kind(), golearnscores.Kind()}
+	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), evaluate.Kind(), golearnscores.Kind(), validate.Divide(), validate.Compare(), validate.Choose()}
 	for _, t := range trainers() {
-		kinds = append(kinds, t.Kind)
+		kinds = append(kinds, t.Kind, validate.Kind(t))
 	}
 	return append(kinds, plots.Kinds()...)
 }

@@ -59,7 +59,7 @@ func mismatch(err error, message string) string {
 }
 
 // wholeNumbers are the fields that take one. The YAML library would cut the fraction off without a word.
-var wholeNumbers = []string{"seed", "repeats", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins", "laplace", "trees", "max_iter", "max_leaf_nodes", "n_iter_no_change"}
+var wholeNumbers = []string{"seed", "cv", "repeats", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins", "laplace", "trees", "max_iter", "max_leaf_nodes", "n_iter_no_change"}
 
 func checkWhole(name string, b []byte) error {
 	file, err := parser.ParseBytes(b, 0)
@@ -109,7 +109,7 @@ func (v *wholeVisitor) Visit(n ast.Node) ast.Visitor {
 
 // fieldNames are those of a pipeline file, for proposals.
 var fieldNames = []string{"target", "seed", "missing", "types", "features", "columns", "include", "exclude", "dates", "days_between", "ratios", "column", "parts", "name", "from", "to",
-	"numerator", "denominator", "split", "method", "test_size", "importance", "repeats", "models", "kind", "engine", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins",
+	"numerator", "denominator", "split", "method", "test_size", "cv", "importance", "repeats", "models", "kind", "engine", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins",
 	"laplace", "trees", "max_features", "c", "max_iter", "l1_ratio", "class_weight", "criterion", "max_leaf_nodes", "ccp_alpha", "oob_score", "learning_rate",
 	"l2_regularization", "early_stopping", "validation_fraction", "n_iter_no_change"}
 

@@ -20,6 +20,7 @@ import (
 	"github.com/hashline/hashline/stages/evaluate"
 	"github.com/hashline/hashline/stages/preprocess"
 	"github.com/hashline/hashline/stages/splitdata"
+	"github.com/hashline/hashline/stages/validate"
 )
 
 // Schema is the schema of Document; fields are only ever added.
@@ -52,6 +53,7 @@ type Document struct {
 	Split        Split              `json:"split"`
 	Baseline     Baseline           `json:"baseline"`
 	Models       []Model            `json:"models"`
+	Validation   *Validation        `json:"cross_validation"`
 	Stages       []Stage            `json:"stages"`
 	Counts       Counts             `json:"counts"`
 	Warnings     []artifact.Warning `json:"warnings"`
@@ -122,6 +124,7 @@ type Stage struct {
 	StartedAt  *time.Time        `json:"started_at"`
 	FinishedAt *time.Time        `json:"finished_at"`
 	Needs      []string          `json:"needs"`
+	ExpandedBy string            `json:"expanded_by"` // the stage that returned this one; empty: the plan has it
 	Outputs    []artifact.Output `json:"outputs"`
 	Reason     string            `json:"reason"` // why it was skipped
 	Error      *pipeline.Error   `json:"error"`
@@ -216,7 +219,7 @@ func moment(t time.Time) *time.Time {
 func (d *Document) stage(s *pipeline.StageRecord) {
 	out := Stage{Name: s.Name, Kind: s.Kind, Status: s.Status, Cache: Text(s.Cache), MissReason: s.MissReason, Attempts: s.Attempts, ActionKey: Text(s.ActionKey), Code: Text(s.Code),
 		Worker: s.Worker, QueuedS: s.QueuedS, FetchS: s.FetchS, ComputeS: s.ComputeS, StoreS: s.StoreS, StartedAt: moment(s.StartedAt), FinishedAt: moment(s.FinishedAt),
-		Needs: s.Needs, Outputs: s.Outputs, Reason: s.SkipReason, Error: s.Error}
+		Needs: s.Needs, ExpandedBy: s.ExpandedBy, Outputs: s.Outputs, Reason: s.SkipReason, Error: s.Error}
 	if out.Needs == nil {
 		out.Needs = []string{}
 	}
@@ -262,6 +265,7 @@ func (d *Document) details(ctx context.Context, store *artifact.Store, r *pipeli
 		d.Split = Split{Text(i.Method), i.Column, num.Float(i.TestSize), Count(i.TrainRows), Count(i.TestRows)}
 		d.Baseline = Baseline{&i.Baseline.Majority, i.Baseline.Stump}
 	}
+	d.Validation = validation(get[validate.Results](&g, stages.CVResults, "results"))
 	for _, s := range r.Stages {
 		name, ok := strings.CutPrefix(s.Name, stages.EvaluatePrefix)
 		if !ok {

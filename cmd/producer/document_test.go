@@ -16,7 +16,7 @@ import (
 
 // contract is the document that other programs rely on, written down once more: every field, with what it may hold. A
 // field that is added is added here too; none is ever taken away. text: any text; name: not empty; digest, time, count,
-// number: what they say; | separates choices; a final ? allows null.
+// number: what they say; any: any value; | separates choices; a final ? allows null.
 const contract = `{
  "schema": "hashline.submit/1", "run_id": "run?", "name": "text", "tags": {"*": "text"},
  "status": "SUCCEEDED|FAILED|CANCELED|INTERRUPTED|DETACHED|REJECTED", "exit_code": "count", "mode": "embedded|redis",
@@ -30,9 +30,11 @@ const contract = `{
    "metrics": {"accuracy": "number?", "balanced_accuracy": "number?", "precision": "number?", "recall": "number?", "f1": "number?", "roc_auc": "number?",
      "average_precision": "number?", "log_loss": "number?", "brier": "number?"},
    "confusion": {"labels": ["text"], "rows_true_columns_predicted": [["count"]]}}],
+ "cross_validation?": {"folds": "count", "method": "stratified|group|time", "column": "text", "rows": "count", "scoring": "name",
+   "candidates": [{"name": "name", "model": "name", "rank": "count", "params": {"*": "any"}, "mean": {"*": "number?"}, "sd": {"*": "number?"}, "by_fold": [{"*": "number?"}]}]},
  "stages": [{"name": "name", "kind": "name", "status": "SUCCEEDED|FAILED|SKIPPED|CANCELED|PENDING|RUNNING", "cache": "hit|miss|off?", "miss_reason": "text", "attempts": "count",
    "action_key": "digest?", "code": "digest?", "worker": "text", "queued_s": "number", "fetch_s": "number", "compute_s": "number", "store_s": "number",
-   "started_at": "time?", "finished_at": "time?", "needs": ["name"],
+   "started_at": "time?", "finished_at": "time?", "needs": ["name"], "expanded_by": "text",
    "outputs": [{"name": "name", "class": "result|view", "media_type": "name", "digest": "digest", "bytes": "count"}], "reason": "text", "error?": "ERROR"}],
  "counts": {"stages": "count", "computed": "count", "cached": "count", "failed": "count", "skipped": "count"},
  "warnings": [{"code": "name", "message": "name", "column": "text"}],
@@ -109,6 +111,9 @@ func checkObject(where string, spec map[string]any, v any) []string {
 }
 
 func fits(want string, v any) bool {
+	if want == "any" {
+		return true
+	}
 	switch v := v.(type) {
 	case string:
 		if g := grammars[want]; g != nil {

@@ -27,6 +27,7 @@ type pipelineOptions struct {
 	file, split      string
 	seed             uint64
 	testSize         float64
+	cv               int
 	text             []byte // of the pipeline file, when it was read before
 	changed          func(flag string) bool
 }
@@ -44,6 +45,7 @@ func (o *pipelineOptions) flags(c *cobra.Command) {
 	f.Uint64Var(&o.seed, "seed", 42, "`number` that decides the split, the forest and the permutations")
 	f.Float64Var(&o.testSize, "test-size", 0.2, "`share` of the rows to test on")
 	f.StringVar(&o.split, "split", "", "`way` to split: stratified, group:COLUMN or time:COLUMN (default stratified)")
+	f.IntVar(&o.cv, "cv", 0, "cross-validate every model too, in so many `folds` of the training part")
 	o.changed = f.Changed
 }
 
@@ -158,6 +160,9 @@ func (o *pipelineOptions) apply(spec *stages.Spec) (*stages.Spec, error) {
 	}
 	if o.changed("test-size") {
 		spec.Split.TestSize = o.testSize
+	}
+	if o.changed("cv") {
+		spec.CV = o.cv
 	}
 	if o.changed("split") {
 		if spec.Split.Method, spec.Split.Column, err = parseSplit(o.split); err != nil {

@@ -52,6 +52,10 @@ func printSummary(w io.Writer, d *summary.Document) {
 		fmt.Fprintln(w)
 		printModels(w, d)
 	}
+	if d.Validation != nil {
+		fmt.Fprintln(w)
+		printValidation(w, d.Validation)
+	}
 	fmt.Fprintln(w)
 	for _, warning := range d.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", plain(warning.Message))

@@ -52,11 +52,15 @@ The target is a column with classes, a comparison on a numeric column ("Profit >
 exact column name wins; else the text is split at its last operator. Of two classes the last is the positive one, whose
 precision, recall and F1 are shown: true of a comparison, yes of yes and no, else the last in the alphabet.
 
+With --cv every model is also cross-validated, on the training part alone: the test part judges the models, and no fold
+sees it. The folds follow --split: classes shared out evenly, groups kept together, or each later than what is learned from.
+
 Limits: 10000 columns, 16 MB for a record. A row with another number of fields than the header is left out and
 reported; more than 10 such rows that are also more than 1 % of all stop the run. Texts that stand for a missing value
 are the empty one and ` + strings.Join(csv.MissingTexts, ", ") + `.`,
 		Example: `  producer submit
   producer submit superstore.csv --split 'group:Order ID'
+  producer submit churn.csv --target churned --cv 5
   producer submit churn.csv --target churned --exclude 'customer note' --out results
   producer submit sales.csv --target 'Profit > 0' --set models.random_forest.trees=300 --redis redis://localhost:6379/0`,
 		Args: cobra.MaximumNArgs(1), Annotations: map[string]string{handlesSignals: "yes"},

@@ -129,7 +129,9 @@ func figures(t testing.TB, rows, columns, classes, models int, name naming) map[
 	var curves []ModelCurves
 	var all []ModelMetrics
 	var drops []ModelImportance
+	var candidates []Validated
 	for i := range models {
+		candidates = append(candidates, Validated{name(i), num.Float(0.9), num.Float(0.01 * float64(i)), []num.Float{0.9, num.Float(0.9 + 0.02*float64(i)), num.Float(math.NaN())}})
 		curves, all = append(curves, ModelCurves{name(i), c}), append(all, ModelMetrics{Model: name(i), Metrics: e.Metrics})
 		drops = append(drops, ModelImportance{name(i), report(columns, name)})
 	}
@@ -139,6 +141,7 @@ func figures(t testing.TB, rows, columns, classes, models int, name naming) map[
 		"target": TargetBalance(s), "missing": Missing(s), "histograms": Histograms(s), "categories": Categories(s), "correlation": Correlation(s),
 		"confusion": Confusion(name(0), e.Confusion), "roc": ROC(name(0), c), "precision_recall": PrecisionRecall(name(0), c), "calibration": Calibration(name(0), c, e.Metrics.Brier),
 		"roc_of_models": ROCOfModels(curves), "metrics": Metrics(all), "importance": Importance(drops),
+		"cross_validation": CrossValidation(metrics.Figures[7], 3, candidates),
 	}
 	for k, f := range list {
 		list[k] = f.Captioned("n = 9994 test rows (20 %), group split by " + name(0) + ", seed 18446744073709551615, data 0123456789ab")
@@ -397,6 +400,8 @@ func TestUndefined(t *testing.T) {
 		"ROC of one class": ROC("m", one), "ROC of models of one class": ROCOfModels([]ModelCurves{{"m", one}}), "no model": Metrics(nil), "no importance": Importance(nil),
 		"PR of one class": PrecisionRecall("m", one), "calibration of nothing": Calibration("m", one, num.Float(math.NaN())), "no curves": ROC("m", &metrics.Curves{}),
 		"an empty table": TargetBalance(&eda.Summary{}), "no correlation": Correlation(&eda.Summary{}), "an empty matrix": Confusion("m", metrics.Confusion{}),
+		"no candidate": CrossValidation(metrics.Figures[0], 5, nil), "undefined scores": CrossValidation(metrics.Figures[0], 1, []Validated{{"m", num.Float(math.NaN()), num.Float(math.NaN()), []num.Float{num.Float(math.NaN())}}}),
+		"equal scores":      CrossValidation(metrics.Figures[0], 2, []Validated{{"m", 1, 0, []num.Float{1, 1}}}),
 		"undefined metrics": Metrics([]ModelMetrics{{Model: "m", Metrics: undefined()}}),
 	} {
 		t.Run(name, func(t *testing.T) { checkFigure(t, f) })

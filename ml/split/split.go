@@ -126,14 +126,7 @@ func Group(column *frame.Column, keys []uint64, share float64, seed uint64) (Par
 	if err != nil {
 		return Parts{}, err
 	}
-	hashes := frame.RowHashes([]*frame.Column{column}, n, seed)
-	size := make(map[uint64]int, n)
-	for i := range hashes {
-		if column.Missing(i) {
-			hashes[i] = keys[i]
-		}
-		size[hashes[i]]++
-	}
+	hashes, size := groupsOf(column, keys, seed)
 	if len(size) < 2 {
 		return Parts{}, errors.New("all rows are of one group")
 	}
@@ -166,6 +159,19 @@ func Group(column *frame.Column, keys []uint64, share float64, seed uint64) (Par
 	return parts(test), nil
 }
 
+// groupsOf returns the group of each row, and the rows of each group.
+func groupsOf(column *frame.Column, keys []uint64, seed uint64) (hashes []uint64, size map[uint64]int) {
+	hashes = frame.RowHashes([]*frame.Column{column}, len(keys), seed)
+	size = make(map[uint64]int, len(keys))
+	for i := range hashes {
+		if column.Missing(i) {
+			hashes[i] = keys[i]
+		}
+		size[hashes[i]]++
+	}
+	return hashes, size
+}
+
 // Time takes the latest rows by a date or number for the test part. Rows of one moment stay together, on the side that
 // brings the test part nearer to its size; rows without a value go to the training part. Texts that are all numbers, such
 // as an identifier that counts seconds, are numbers here.
@@ -175,17 +181,10 @@ func Time(column *frame.Column, share float64) (Parts, error) {
 	if err != nil {
 		return Parts{}, err
 	}
-	moment, ok := moments(column)
-	if !ok {
-		return Parts{}, fmt.Errorf("column %q is of type %v: a split by time needs dates or numbers", column.Name, column.Type)
+	moment, rows, err := inTime(column)
+	if err != nil {
+		return Parts{}, err
 	}
-	rows := make([]int32, 0, n)
-	for i := range n {
-		if !column.Missing(i) {
-			rows = append(rows, int32(i))
-		}
-	}
-	slices.SortStableFunc(rows, func(a, b int32) int { return cmp.Compare(moment(a), moment(b)) })
 	if len(rows) == 0 || moment(rows[0]) == moment(rows[len(rows)-1]) && len(rows) == n {
 		return Parts{}, fmt.Errorf("column %q has less than two moments", column.Name)
 	}
@@ -205,6 +204,22 @@ func Time(column *frame.Column, share float64) (Parts, error) {
 		test[r] = true
 	}
 	return parts(test), nil
+}
+
+// inTime returns the rows that have a value, the earliest first, and what places them in time.
+func inTime(column *frame.Column) (moment func(row int32) float64, rows []int32, err error) {
+	moment, ok := moments(column)
+	if !ok {
+		return nil, nil, fmt.Errorf("column %q is of type %v: a split by time needs dates or numbers", column.Name, column.Type)
+	}
+	rows = make([]int32, 0, column.Len())
+	for i := range column.Len() {
+		if !column.Missing(i) {
+			rows = append(rows, int32(i))
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b int32) int { return cmp.Compare(moment(a), moment(b)) })
+	return moment, rows, nil
 }
 
 // moments returns what places a row that has a value in time.

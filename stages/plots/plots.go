@@ -3,12 +3,14 @@ package plots
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/hashline/hashline/artifact"
@@ -37,6 +39,7 @@ var outputs = map[string][]string{
 	"plot_eda":     {"target_balance", "missing", "histograms", "categories", "correlation"},
 	"plot_model":   {"confusion", "roc", "precision_recall", "calibration"},
 	"plot_results": {"roc", "metrics", "importance"},
+	"plot_cv":      {"cross_validation"},
 }
 
 // Kinds describes the stages.
@@ -47,6 +50,7 @@ func Kinds() []pipeline.Kind {
 			pipeline.InputSpec{Role: "info"}),
 		kind("plot_results", "draws the comparison of the models", func() any { return &ResultsParams{} }, pipeline.InputSpec{Role: "metrics", Many: true},
 			pipeline.InputSpec{Role: "curves", Many: true}, pipeline.InputSpec{Role: "importance", Many: true}, pipeline.InputSpec{Role: "info"}),
+		kind("plot_cv", "draws the scores of cross-validation", nil, pipeline.InputSpec{Role: "results"}, pipeline.InputSpec{Role: "info"}),
 	}
 }
 
@@ -150,6 +154,22 @@ type info struct {
 	} `json:"baseline"`
 }
 
+type results struct {
+	Folds      int         `json:"folds"`
+	Method     string      `json:"method"`
+	Rows       int         `json:"rows"`
+	Scoring    string      `json:"scoring"`
+	Candidates []candidate `json:"candidates"`
+}
+
+type candidate struct {
+	Name   string                 `json:"name"`
+	Rank   int                    `json:"rank"`
+	Mean   map[string]num.Float   `json:"mean"`
+	SD     map[string]num.Float   `json:"sd"`
+	ByFold []map[string]num.Float `json:"by_fold"`
+}
+
 // digest is enough of one to tell it from others.
 func digest(d artifact.Digest) string {
 	return "data " + strings.TrimPrefix(d.String(), "sha256:")[:12]
@@ -187,6 +207,8 @@ func figures(kind string, params any, in Inputs) (map[string]chart.Figure, error
 		return judged(params.(*ModelParams).Model, in)
 	case "plot_results":
 		return compared(params.(*ResultsParams).Models, in)
+	case "plot_cv":
+		return validated(in)
 	}
 	return nil, fmt.Errorf("kind %.40q draws nothing", kind)
 }
@@ -237,6 +259,27 @@ func compared(models []string, in Inputs) (map[string]chart.Figure, error) {
 		m, c, d = append(m, chart.ModelMetrics{Model: name, Metrics: e.Metrics}), append(c, chart.ModelCurves{Model: name, Curves: &curves}), append(d, chart.ModelImportance{Model: name, Report: &drops})
 	}
 	return captioned(split.caption(), map[string]chart.Figure{"roc": chart.ROCOfModels(c), "metrics": chart.Metrics(append(m, split.baselines()...)), "importance": chart.Importance(d)}), nil
+}
+
+func validated(in Inputs) (map[string]chart.Figure, error) {
+	var r results
+	var i info
+	if err := errors.Join(one(in, "results", &r), one(in, "info", &i)); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(r.Candidates, func(a, b candidate) int { return cmp.Compare(a.Rank, b.Rank) })
+	var list []chart.Validated
+	for _, c := range r.Candidates {
+		v := chart.Validated{Name: c.Name, Mean: c.Mean[r.Scoring], SD: c.SD[r.Scoring]}
+		for _, scores := range c.ByFold {
+			v.ByFold = append(v.ByFold, scores[r.Scoring])
+		}
+		list = append(list, v)
+	}
+	scoring, _ := metrics.FigureNamed(r.Scoring)
+	figure := chart.CrossValidation(scoring, r.Folds, list)
+	caption := fmt.Sprintf("n = %d rows to train on, %s folds, seed %d, %s", r.Rows, r.Method, i.Seed, digest(i.Table))
+	return captioned(caption, map[string]chart.Figure{"cross_validation": figure}), nil
 }
 
 func one(in Inputs, role string, v any) error { return nth(in, role, 0, v) }

@@ -17,6 +17,7 @@ import (
 	stage "github.com/hashline/hashline/stages/eda"
 	"github.com/hashline/hashline/stages/evaluate"
 	"github.com/hashline/hashline/stages/splitdata"
+	"github.com/hashline/hashline/stages/validate"
 )
 
 func encode(t *testing.T, v any) []byte {
@@ -41,7 +42,15 @@ func inputs(t *testing.T) Inputs {
 	info.Baseline.Majority = splitdata.Majority{Class: "yes", Accuracy: 0.6}
 	drops := importance.Report{Repeats: 5, Features: []importance.Feature{{Name: "x", Mean: 0.1, SD: 0.01}, {Name: "z", Mean: num.Float(math.NaN())}}}
 	judged, found := encode(t, evaluate.Metrics{Model: "m", Evaluation: *e}), encode(t, evaluate.Importance{Model: "m", Report: drops})
+	compared := validate.Results{Folds: 2, Method: splitdata.Group, Rows: 18, Scoring: "roc_auc"}
+	for i, m := range []string{"first", "second"} {
+		score := func(v float64) map[string]num.Float {
+			return map[string]num.Float{"roc_auc": num.Float(v), "brier": num.Float(math.NaN())}
+		}
+		compared.Candidates = append(compared.Candidates, validate.Result{Candidate: validate.Candidate{Name: m, Model: m}, Rank: 2 - i, Mean: score(0.8), SD: score(0.1), ByFold: []map[string]num.Float{score(0.7), score(0.9)}})
+	}
 	return Inputs{
+		"results": {encode(t, compared)},
 		"summary": {encode(t, stage.Summary{Table: table, Summary: eda.Summarize(nil, y, []string{"no", "yes"}, 1)})},
 		"metrics": {judged, judged}, "curves": {encode(t, c), encode(t, c)}, "importance": {found, found}, "info": {encode(t, info)},
 	}
@@ -58,6 +67,7 @@ func TestRender(t *testing.T) {
 	}{
 		{pipeline.Stage{Name: "plot:eda", Kind: "plot_eda"}, "n = 6 rows, data " + digest, ""},
 		{pipeline.Stage{Name: "plot:m", Kind: "plot_model", Params: encode(t, ModelParams{Model: "the model"})}, ofTest, "the model"},
+		{pipeline.Stage{Name: "plot_cv", Kind: "plot_cv"}, "n = 18 rows to train on, group folds, seed 43, data " + digest, "second first"},
 		{pipeline.Stage{Name: "plot_results", Kind: "plot_results", Params: encode(t, ResultsParams{Models: []string{"first", "second"}})}, ofTest, ""},
 	} {
 		for _, output := range outputs[c.stage.Kind] {

@@ -1,0 +1,39 @@
+package endtoend
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/hashline/hashline/internal/needs"
+)
+
+// Cross-validation is the same bits in one process and by any number of workers, each time from an empty store, and is
+// found in the cache when it is asked for again.
+func TestValidationRepeats(t *testing.T) {
+	t.Parallel()
+	args := []string{"--cv", "3", "--set", "models.random_forest.trees=10", "--set", "importance.repeats=1"}
+	home := newWorld(t)
+	want := home.submit(args...)
+	if n := want.Counts.Computed; n != want.Counts.Stages || n != 15+3+3*3 {
+		t.Errorf("%d of %d stages were computed", n, want.Counts.Stages)
+	}
+	if again := home.submit(args...); again.Counts.Computed != 0 || again.ResultDigest != want.ResultDigest {
+		t.Errorf("again %d stages were computed, result digest %s, want %s", again.Counts.Computed, again.ResultDigest, want.ResultDigest)
+	}
+	// A model more are its own stages, those of its folds, and the four that divide and compare.
+	if more := home.submit(append(args, "--models", "decision_tree,random_forest,logistic_regression,extra_trees", "--set", "models.extra_trees.trees=5")...); more.Counts.Computed != 3+3+4 {
+		t.Errorf("with a model more %d stages were computed: %v", more.Counts.Computed, computed(more))
+	}
+	for _, workers := range []int{1, 2, 4} {
+		t.Run(fmt.Sprint(workers, " workers"), func(t *testing.T) {
+			w := newWorld(t)
+			w.redis = needs.Redis(t).URL()
+			for range workers {
+				w.worker(1)
+			}
+			if d := w.submit(args...); d.ResultDigest != want.ResultDigest {
+				t.Errorf("result digest %s, want %s", d.ResultDigest, want.ResultDigest)
+			}
+		})
+	}
+}

@@ -1,0 +1,120 @@
+package chart
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"gonum.org/v1/plot/vg"
+
+	"github.com/hashline/hashline/ml/metrics"
+	"github.com/hashline/hashline/ml/num"
+)
+
+// Validated is what a candidate reached in cross-validation.
+type Validated struct {
+	Name     string
+	Mean, SD num.Float
+	ByFold   []num.Float
+}
+
+// CrossValidation shows the scores of candidates, the best first: a dot for each fold, a mark at the mean, and a line of one
+// standard deviation to both sides.
+func CrossValidation(scoring metrics.Named, folds int, list []Validated) Figure {
+	const most = 20
+	title := "Cross-validation: " + scoring.Title
+	low, high := math.Inf(1), math.Inf(-1)
+	count := len(list)
+	list = list[:min(count, most)]
+	for _, c := range list {
+		for _, v := range c.ByFold {
+			if v.Defined() {
+				low, high = min(low, float64(v)), max(high, float64(v))
+			}
+		}
+		if c.SD.Defined() {
+			low, high = min(low, float64(c.Mean-c.SD)), max(high, float64(c.Mean+c.SD))
+		}
+	}
+	if low > high {
+		return message(title, "It is not defined on any fold.")
+	}
+	better := "right"
+	if scoring.Smaller {
+		better = "left"
+	}
+	note := fmt.Sprintf("dots: %d folds of the training part; mark and line: mean and standard deviation; further %s is better", folds, better)
+	if count > most {
+		note += fmt.Sprintf("; the best %d of %d candidates", most, count)
+	}
+	const row, foot = barStep, 22 * vg.Length(1)
+	return Figure{title: title, note: note, width: squareWidth, height: row*vg.Length(len(list)) + foot, draw: func(p pen) {
+		f := regular(smallSize)
+		var labels vg.Length
+		for _, c := range list {
+			labels = max(labels, f.width(fitting(c.Name, f, p.width()*0.42)))
+		}
+		a := axes{pen: p.inside(labels+12, 12, foot, 0)}
+		a.scale(p, low, high)
+		for i, c := range list {
+			y := a.Max.Y - row*(vg.Length(i)+0.5)
+			p.write(fitting(c.Name, f, p.width()*0.42), a.Min.X-10, y, f, text, right, middle)
+			for _, v := range c.ByFold {
+				if v.Defined() {
+					a.mark(vg.Point{X: a.at(float64(v), 0).X, Y: y}, 2.6, circle, paint{blue, 0.55})
+				}
+			}
+			if !c.Mean.Defined() {
+				continue
+			}
+			if c.SD.Defined() {
+				a.line(a.at(float64(c.Mean-c.SD), 0).X, y, a.at(float64(c.Mean+c.SD), 0).X, y, 1.4, solid(text))
+			}
+			x := a.at(float64(c.Mean), 0).X
+			a.line(x, y-6, x, y+6, 2.2, solid(vermillion))
+		}
+	}}
+}
+
+// scale draws a horizontal axis that holds low and high, with round ticks.
+func (a *axes) scale(p pen, low, high float64) {
+	if high-low < 1e-12*math.Abs(high) || high == low {
+		pad := max(1e-3, math.Abs(high)*0.01)
+		low, high = low-pad, high+pad
+	}
+	step := roundStep((high - low) / 4)
+	first := math.Floor(low / step)
+	a.low, a.high = first*step, math.Ceil(high/step)*step
+	for i := 0; ; i++ {
+		v := (first + float64(i)) * step
+		if v > a.high+step/2 {
+			break
+		}
+		x := a.at(v, 0).X
+		a.line(x, a.Min.Y, x, a.Max.Y, 0.7, solid(faint))
+		p.write(tickLabel(v, step), x, a.Min.Y-5, regular(smallSize), soft, center, top)
+	}
+}
+
+// roundStep is the smallest of 1, 2 and 5 times a power of ten that is not less.
+func roundStep(least float64) float64 {
+	power := math.Pow(10, math.Floor(math.Log10(least)))
+	for _, f := range []float64{1, 2, 5} {
+		if power*f >= least*(1-1e-9) {
+			return power * f
+		}
+	}
+	return power * 10
+}
+
+// tickLabel writes a multiple of a round step.
+func tickLabel(v, step float64) string {
+	places := int(max(0, -math.Floor(math.Log10(step)+1e-9)))
+	if places > 6 || math.Abs(v) >= 1e6 {
+		return short(v)
+	}
+	if math.Abs(v) < step/2 {
+		v = 0
+	}
+	return strconv.FormatFloat(v, 'f', places, 64)
+}

@@ -1,0 +1,149 @@
+// Package validate holds the stages of cross-validation: one divides the training part into folds and returns a stage for
+// each candidate and fold, which trains without the fold and judges on it; one compares the candidates; one hands the
+// best settings of a model to its training.
+//
+// A candidate is a model with settings: one for each model of a plain cross-validation, many for each in a search. All
+// that is fitted, preprocessing included, is fitted on the rows outside of the fold, and the test part takes no part.
+package validate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/hashline/hashline/ml/dataset"
+	"github.com/hashline/hashline/ml/metrics"
+	"github.com/hashline/hashline/ml/num"
+	"github.com/hashline/hashline/ml/split"
+	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/stages/tables"
+	"github.com/hashline/hashline/stages/train"
+)
+
+// FoldParams are the parameters of a stage that trains without a fold and judges on it.
+type FoldParams struct {
+	Fold   int  `json:"fold"` // from 1
+	Past   bool `json:"past"` // train on earlier folds alone
+	Params any  `json:"params"`
+}
+
+// Validate implements pipeline's check of parameters.
+func (p *FoldParams) Validate() error {
+	if p.Fold < 1 || p.Fold > split.MaxFolds {
+		return fmt.Errorf("fold is %d, want 1 to %d", p.Fold, split.MaxFolds)
+	}
+	if p.Params == nil {
+		return errors.New("params are null")
+	}
+	if v, ok := p.Params.(interface{ Validate() error }); ok {
+		return v.Validate()
+	}
+	return nil
+}
+
+// Scores are what a model reached on a fold.
+type Scores struct {
+	Rows   int                  `json:"rows"` // of the fold
+	Scores map[string]num.Float `json:"scores"`
+}
+
+// KindOf names the kind of stage that trains by the named kind and judges on a fold.
+func KindOf(trainer string) string { return "validate_" + trainer }
+
+// Kind describes the stage that trains by t without a fold and judges on it: its output scores is Scores. The model is not
+// kept.
+func Kind(t train.Trainer) pipeline.Kind {
+	k := pipeline.Kind{
+		Name: KindOf(t.Name), Doc: t.Doc + " without a fold and judges it on the fold", Seeded: t.Seeded, Native: t.Native, Inline: true,
+		Inputs:  []pipeline.InputSpec{{Role: "train"}, {Role: "folds"}},
+		Outputs: []pipeline.OutputSpec{{Name: "scores", Class: pipeline.Result, MediaType: "application/json"}},
+		Params: func() any {
+			if t.Params == nil {
+				return &FoldParams{Params: &struct{}{}}
+			}
+			return &FoldParams{Params: t.Params()}
+		},
+	}
+	if t.Package != "" { // else its code is unknown
+		k.Package, k.Uses = "stages/validate", []string{t.Package}
+	}
+	k.Run = func(_ context.Context, c *pipeline.Call) error {
+		p := c.Params.(*FoldParams)
+		d, err := tables.ReadDataset(c, "train")
+		if err != nil {
+			return err
+		}
+		folds, err := readFolds(c, len(d.Y))
+		if err != nil {
+			return err
+		}
+		parts := split.Fold(folds, p.Fold-1, p.Past)
+		if len(parts.Train) == 0 || len(parts.Test) == 0 {
+			return fmt.Errorf("there is no fold %d", p.Fold)
+		}
+		learn, judge := d.Take(parts.Train), d.Take(parts.Test)
+		if err := learnable(learn, p.Fold); err != nil {
+			return err
+		}
+		m, err := t.Fit(c, p.Params, learn)
+		if err != nil {
+			return err
+		}
+		proba, err := m.Estimator().Predict(judge.Features, c.Cores)
+		if err != nil {
+			return err
+		}
+		e, _, err := metrics.Evaluate(proba, judge.Y, judge.Classes)
+		if err != nil {
+			return err
+		}
+		s := Scores{Rows: len(judge.Y)}
+		if s.Scores, err = figures(e.Metrics); err != nil {
+			return err
+		}
+		return c.WriteJSON("scores", s)
+	}
+	return k
+}
+
+// learnable wants two classes in what is trained on.
+func learnable(d *dataset.Dataset, fold int) error {
+	present := 0
+	for _, n := range d.Counts() {
+		if n > 0 {
+			present++
+		}
+	}
+	if present < 2 {
+		return pipeline.BadInput("without fold %d there is only one class of %q to learn from", fold, d.Expression).WithHint("choose another number of folds with --cv, or another split")
+	}
+	return nil
+}
+
+// figures returns the figures of an evaluation by name, whatever kind of task it is of.
+func figures(evaluation any) (map[string]num.Float, error) {
+	b, err := json.Marshal(evaluation)
+	if err != nil {
+		return nil, err
+	}
+	var by map[string]num.Float
+	return by, json.Unmarshal(b, &by)
+}
+
+// readFolds reads the fold of each row.
+func readFolds(c *pipeline.Call, rows int) ([]int32, error) {
+	f, err := tables.Read(c, "folds")
+	if err != nil {
+		return nil, err
+	}
+	column := f.Column("fold")
+	if column == nil || column.Num == nil || f.Rows != rows {
+		return nil, errors.New("input folds: it does not have a fold for each row")
+	}
+	folds := make([]int32, rows)
+	for i, v := range column.Num {
+		folds[i] = int32(v) - 1
+	}
+	return folds, nil
+}

@@ -1,0 +1,440 @@
+package validate_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/ml/dataset"
+	"github.com/hashline/hashline/ml/linear"
+	"github.com/hashline/hashline/ml/metrics"
+	"github.com/hashline/hashline/ml/num"
+	"github.com/hashline/hashline/ml/parquet"
+	"github.com/hashline/hashline/ml/tree"
+	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/sample"
+	"github.com/hashline/hashline/stages"
+	"github.com/hashline/hashline/stages/validate"
+)
+
+// executed is a plan that was run here, stage by stage.
+type executed struct {
+	*testing.T
+	x        *pipeline.Executor
+	outputs  map[string][]artifact.Output
+	returned map[string][]pipeline.Stage
+	warnings []artifact.Warning
+}
+
+// execute runs the stages of a plan up to the named one.
+func execute(t *testing.T, csv []byte, spec *stages.Spec, last string) (*executed, error) {
+	t.Helper()
+	ctx := context.Background()
+	store, err := artifact.Open(ctx, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry, err := pipeline.NewRegistry(nil, stages.Kinds()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, err := store.PutBytes(ctx, csv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := spec.Build(ref)
+	if err != nil {
+		return nil, err
+	}
+	if err := plan.Validate(registry); err != nil {
+		t.Fatal(err)
+	}
+	if plan, err = plan.Only(last); err != nil {
+		t.Fatal(err)
+	}
+	e := &executed{T: t, x: &pipeline.Executor{Store: store, Registry: registry, Worker: "w", Cores: 2}, outputs: map[string][]artifact.Output{}, returned: map[string][]pipeline.Stage{}}
+	for _, s := range plan.Stages {
+		for parent, returned := range e.returned {
+			s = s.WithReturned(parent, returned, registry)
+		}
+		if err := e.run(s, plan.Seed); err != nil {
+			return e, fmt.Errorf("%s: %w", s.Name, err)
+		}
+		for _, r := range e.returned[s.Name] {
+			if err := e.run(r, plan.Seed); err != nil {
+				return e, fmt.Errorf("%s: %w", r.Name, err)
+			}
+		}
+	}
+	return e, nil
+}
+
+func (e *executed) run(s pipeline.Stage, seed uint64) error {
+	e.Helper()
+	var in []pipeline.Input
+	for _, n := range s.Needs {
+		switch {
+		case n.Artifact != nil:
+			in = append(in, pipeline.Input{Role: n.Role, Ref: *n.Artifact})
+		case n.Role != "":
+			o := e.output(n.Stage, n.Output)
+			in = append(in, pipeline.Input{Role: n.Role, Ref: o.Ref, Inline: o.Inline})
+		}
+	}
+	out, err := e.x.Execute(context.Background(), s, seed, in)
+	if err != nil {
+		return err
+	}
+	e.outputs[s.Name] = out.Outputs
+	e.warnings = append(e.warnings, out.Warnings...)
+	for _, o := range out.Outputs {
+		if o.Name == pipeline.StagesOutput {
+			returned, err := pipeline.ParseStages(e.read(s.Name, o.Name))
+			if err != nil {
+				e.Fatal(err)
+			}
+			e.returned[s.Name] = returned
+		}
+	}
+	return nil
+}
+
+func (e *executed) output(stage, output string) artifact.Output {
+	e.Helper()
+	i := slices.IndexFunc(e.outputs[stage], func(o artifact.Output) bool { return o.Name == output })
+	if i < 0 {
+		e.Fatalf("stage %s has no output %s", stage, output)
+	}
+	return e.outputs[stage][i]
+}
+
+func (e *executed) read(stage, output string) []byte {
+	e.Helper()
+	b, err := e.x.Store.ReadOutput(context.Background(), e.output(stage, output))
+	if err != nil {
+		e.Fatal(err)
+	}
+	return b
+}
+
+func (e *executed) results() *validate.Results {
+	e.Helper()
+	var r validate.Results
+	if err := json.Unmarshal(e.read(stages.CVResults, "results"), &r); err != nil {
+		e.Fatal(err)
+	}
+	return &r
+}
+
+func (e *executed) train() *dataset.Dataset {
+	e.Helper()
+	b := e.read(stages.SplitData, "train")
+	f, err := parquet.Read(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		e.Fatal(err)
+	}
+	d, err := dataset.FromFrame(f)
+	if err != nil {
+		e.Fatal(err)
+	}
+	return d
+}
+
+// folds are read from the table of folds, from 1.
+func (e *executed) folds() []float64 {
+	e.Helper()
+	b := e.read(stages.CV, "folds")
+	f, err := parquet.Read(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		e.Fatal(err)
+	}
+	return f.Column("fold").Num
+}
+
+func superstore(t *testing.T) ([]byte, *stages.Spec) {
+	t.Helper()
+	data, err := sample.Superstore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	columns := strings.Split(strings.TrimSpace(strings.ReplaceAll(string(data[:bytes.IndexByte(data, '\n')]), `"`, "")), ",")
+	spec, err := stages.ForColumns(columns, stages.SuperstoreTarget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Target = stages.SuperstoreTarget
+	return data, spec
+}
+
+// The means and deviations are those of a loop by hand over the same folds.
+func TestMeansAreThoseOfALoopByHand(t *testing.T) {
+	data, spec := superstore(t)
+	spec.CV = 5
+	if err := spec.KeepModels([]string{"decision_tree", "random_forest", "logistic_regression"}); err != nil {
+		t.Fatal(err)
+	}
+	trees := 10
+	spec.Models["random_forest"].Trees = &trees
+	e, err := execute(t, data, spec, stages.CVResults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, folds := e.train(), e.folds()
+	predict := map[string]func(learn, judge *dataset.Dataset) ([]float64, error){
+		"decision_tree": func(learn, judge *dataset.Dataset) ([]float64, error) {
+			m, err := tree.FitTree(learn.Features, learn.Y, 2, tree.Options{MaxDepth: 10, MinSamplesLeaf: 5, MinSamplesSplit: 2, MaxBins: 1024, Laplace: 1, Cores: 1})
+			return must(t, m, err).Predict(judge.Features, 1)
+		},
+		"random_forest": func(learn, judge *dataset.Dataset) ([]float64, error) {
+			m, err := tree.FitForest(learn.Features, learn.Y, 2, tree.Options{Trees: 10, MinSamplesLeaf: 3, MinSamplesSplit: 2, MaxFeatures: 0.5, MaxBins: 255, Seed: 42, Cores: 1})
+			return must(t, m, err).Predict(judge.Features, 1)
+		},
+		"logistic_regression": func(learn, judge *dataset.Dataset) ([]float64, error) {
+			m, err := linear.Fit(learn.Features, learn.Y, 2, linear.Options{C: 1, Cores: 1})
+			return must(t, m, err).Predict(judge.Features, 1)
+		},
+	}
+	for _, c := range e.results().Candidates {
+		var accuracy, auc, loss []float64
+		for f := 1.0; f <= 5; f++ {
+			var outside, inside []int32
+			for i, of := range folds {
+				if of == f {
+					inside = append(inside, int32(i))
+				} else {
+					outside = append(outside, int32(i))
+				}
+			}
+			judge := d.Take(inside)
+			proba, err := predict[c.Model](d.Take(outside), judge)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, _, err := metrics.Evaluate(proba, judge.Y, judge.Classes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			accuracy, auc, loss = append(accuracy, float64(e.Metrics.Accuracy)), append(auc, float64(e.Metrics.ROCAUC)), append(loss, float64(e.Metrics.LogLoss))
+		}
+		for name, v := range map[string][]float64{"accuracy": accuracy, "roc_auc": auc, "log_loss": loss} {
+			mean, sd := byHand(v)
+			if got := float64(c.Mean[name]); math.Abs(got-mean) > 1e-15 {
+				t.Errorf("%s of %s: mean %v, by hand %v", name, c.Model, got, mean)
+			}
+			if got := float64(c.SD[name]); math.Abs(got-sd) > 1e-15 {
+				t.Errorf("%s of %s: deviation %v, by hand %v", name, c.Model, got, sd)
+			}
+		}
+	}
+}
+
+func must[T any](t *testing.T, v T, err error) T {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func byHand(v []float64) (mean, sd float64) {
+	for _, x := range v {
+		mean += x / float64(len(v))
+	}
+	for _, x := range v {
+		sd += (x - mean) * (x - mean) / float64(len(v)-1)
+	}
+	return mean, math.Sqrt(sd)
+}
+
+// On Superstore the models reach what scikit-learn 1.2 reaches with the same features in 5 folds of all rows
+// (RandomForestClassifier of 100 trees, max_features 0.5, min_samples_leaf 3: accuracy 0.9528, AUC 0.9864;
+// LogisticRegression, C 1, one-hot: 0.9401, 0.9796; means over StratifiedKFold(5, shuffle=True, random_state=42)), within a
+// standard deviation of the folds, which here have a fifth less to learn from.
+func TestQualityOnSuperstore(t *testing.T) {
+	data, spec := superstore(t)
+	spec.CV = 5
+	e, err := execute(t, data, spec, stages.CVResults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := e.results()
+	if r.Scoring != "roc_auc" || r.Rows != 7995 || !slices.Equal(r.FoldRows, []int{1599, 1599, 1599, 1599, 1599}) {
+		t.Errorf("scoring %s, %d rows in folds of %v", r.Scoring, r.Rows, r.FoldRows)
+	}
+	for model, want := range map[string][2]float64{"random_forest": {0.9528, 0.9864}, "logistic_regression": {0.9401, 0.9796}} {
+		c := r.Best(model)
+		for i, name := range []string{"accuracy", "roc_auc"} {
+			if got, sd := float64(c.Mean[name]), float64(c.SD[name]); math.Abs(got-want[i]) > sd || sd > 0.01 {
+				t.Errorf("%s of %s: %.4f +- %.4f, scikit-learn %.4f", name, model, got, sd, want[i])
+			}
+		}
+	}
+	if best := r.Candidates[r.Ranked()[0]]; best.Model != "random_forest" || best.Rank != 1 {
+		t.Errorf("the best is %s of rank %d", best.Model, best.Rank)
+	}
+}
+
+// shop is a table of n rows with a class that follows the columns; of the class rare there are few rows.
+func shop(n, rare int) []byte {
+	rng := num.NewRNG(3)
+	var b strings.Builder
+	b.WriteString("day,buyer,amount,size,kind\n")
+	for i := range n {
+		amount, size := rng.Float64()*100, []string{"s", "m", "l"}[rng.Intn(3)]
+		kind := "cheap"
+		if amount+rng.Float64()*30 > 60 {
+			kind = "dear"
+		}
+		if i < rare {
+			kind = "rare"
+		}
+		fmt.Fprintf(&b, "2024-%02d-%02d,b%d,%.3f,%s,%s\n", 1+i%12, 1+i%28, i%40, amount, size, kind)
+	}
+	return []byte(b.String())
+}
+
+func shopSpec(t *testing.T, models ...string) *stages.Spec {
+	t.Helper()
+	spec := stages.Default()
+	spec.Target = "kind"
+	if err := spec.KeepModels(models); err != nil {
+		t.Fatal(err)
+	}
+	return spec
+}
+
+// With more folds than a class has rows some folds lack it: what is not defined there is left out of the means.
+func TestMoreFoldsThanRowsOfAClass(t *testing.T) {
+	spec := shopSpec(t, "decision_tree", "logistic_regression", "random_forest", "gradient_boosting", "extra_trees")
+	spec.CV = 10
+	trees := 5
+	spec.Models["random_forest"].Trees, spec.Models["extra_trees"].Trees = &trees, &trees
+	e, err := execute(t, shop(200, 4), spec, stages.CVResults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(e.warnings, func(w artifact.Warning) bool { return w.Code == "RARE_CLASS" && strings.Contains(w.Message, "rare") }) {
+		t.Errorf("there is no warning of the rare class: %v", e.warnings)
+	}
+	for _, c := range e.results().Candidates {
+		if len(c.ByFold) != 10 {
+			t.Fatalf("%d folds", len(c.ByFold))
+		}
+		for name, mean := range c.Mean {
+			if !mean.Defined() {
+				t.Errorf("%s of %s is not defined", name, c.Model)
+			}
+		}
+	}
+}
+
+// A group is in one fold, and time goes forward.
+func TestFoldsFollowTheSplit(t *testing.T) {
+	for method, column := range map[string]string{"group": "buyer", "time": "day"} {
+		spec := shopSpec(t, "decision_tree")
+		spec.CV, spec.Split.Method, spec.Split.Column = 4, method, column
+		e, err := execute(t, shop(400, 0), spec, stages.CVResults)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, folds := e.train(), e.folds()
+		first, last := map[float64]int32{}, map[float64]int32{}
+		foldOf := map[int32]float64{}
+		for i, f := range folds {
+			if method == "group" {
+				if before, ok := foldOf[d.Split.Codes[i]]; ok && before != f {
+					t.Fatalf("buyer %s is in folds %v and %v", d.Split.Levels[d.Split.Codes[i]], before, f)
+				}
+				foldOf[d.Split.Codes[i]] = f
+				continue
+			}
+			day := d.Split.Days[i]
+			if from, ok := first[f]; !ok || day < from {
+				first[f] = day
+			}
+			last[f] = max(last[f], day)
+		}
+		for f := 1.0; method == "time" && f <= 4; f++ {
+			if first[f] <= last[f-1] {
+				t.Errorf("fold %v begins on day %d, the one before ends on %d", f, first[f], last[f-1])
+			}
+		}
+		if r := e.results(); r.Method != method || r.Column != column {
+			t.Errorf("folds by %s of %q", r.Method, r.Column)
+		}
+	}
+}
+
+// The same candidate on the same folds is one action, whatever it is called.
+func TestFoldsAreCached(t *testing.T) {
+	spec := shopSpec(t, "decision_tree")
+	spec.CV = 3
+	e, err := execute(t, shop(100, 0), spec, stages.CVResults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := e.returned[stages.CV][1]
+	s.Name = "another"
+	in := []pipeline.Input{{Role: "train", Ref: e.output(stages.SplitData, "train").Ref}, {Role: "folds", Ref: e.output(stages.CV, "folds").Ref}}
+	out, err := e.x.Execute(context.Background(), s, 42, in)
+	if err != nil || out.Cache != pipeline.CacheHit {
+		t.Errorf("cache %s, %v", out.Cache, err)
+	}
+}
+
+func TestNoFolds(t *testing.T) {
+	badInput := func(err error) string {
+		if e, ok := errors.AsType[*pipeline.Error](err); ok && e.Class == pipeline.ClassBadInput {
+			return e.Message
+		}
+		return fmt.Sprintf("%v is no bad input", err)
+	}
+	spec := shopSpec(t, "decision_tree")
+	spec.CV = 50
+	_, err := execute(t, shop(40, 0), spec, stages.CVResults)
+	if got, want := badInput(err), "cross-validation: 32 rows cannot be divided into 50 folds"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, folds := range []int{-1, 1, 101} {
+		spec.CV = folds
+		if got, want := badInput(spec.Check()), fmt.Sprintf("cv is %d, want 2 to 100 folds, or 0 for no cross-validation", folds); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	// Two buyers, each of one class: without one there is nothing to tell apart.
+	spec = shopSpec(t, "decision_tree")
+	spec.CV, spec.Split.Method, spec.Split.Column = 2, "group", "buyer"
+	text := "buyer,amount,kind\n" + strings.Repeat("a,1,cheap\n", 1)
+	for i := range 30 {
+		text += fmt.Sprintf("%s,%d,%s\n", []string{"a", "b", "c"}[i%3], i, []string{"cheap", "dear", "cheap"}[i%3])
+	}
+	_, err = execute(t, []byte(text), spec, stages.CVResults)
+	if got := badInput(err); !strings.Contains(got, "only one class") {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestRanking(t *testing.T) {
+	nan := num.Float(math.NaN())
+	r := validate.Results{Scoring: "log_loss"}
+	for _, v := range []num.Float{0.5, nan, 0.3, 0.3, nan, 0.9} {
+		r.Candidates = append(r.Candidates, validate.Result{Mean: map[string]num.Float{"log_loss": v}})
+	}
+	if got, want := r.Ranked(), []int{2, 3, 0, 5, 1, 4}; !slices.Equal(got, want) {
+		t.Errorf("smaller is better: %v, want %v", got, want)
+	}
+	r.Scoring = "accuracy"
+	for i := range r.Candidates {
+		r.Candidates[i].Mean["accuracy"] = r.Candidates[i].Mean["log_loss"]
+	}
+	if got, want := r.Ranked(), []int{5, 0, 2, 3, 1, 4}; !slices.Equal(got, want) {
+		t.Errorf("larger is better: %v, want %v", got, want)
+	}
+}
