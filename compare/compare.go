@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 	"strings"
@@ -255,11 +256,19 @@ func (s *side) inputs(stage pipeline.Stage) map[string]string {
 }
 
 // figures are the metrics by name, in the order of the document.
-func figures(m metrics.Metrics) []MetricChange {
-	return []MetricChange{{Metric: "accuracy", A: m.Accuracy}, {Metric: "balanced_accuracy", A: m.BalancedAccuracy}, {Metric: "precision", A: m.Precision},
-		{Metric: "recall", A: m.Recall}, {Metric: "f1", A: m.F1}, {Metric: "roc_auc", A: m.ROCAUC}, {Metric: "average_precision", A: m.AveragePrecision},
-		{Metric: "log_loss", A: m.LogLoss}, {Metric: "brier", A: m.Brier}}
+func figures(m *summary.Model) []MetricChange {
+	c := m.Metrics
+	r := metrics.Regression{RMSE: undefined, MAE: undefined, MedianAbsolute: undefined, MaxError: undefined, R2: undefined}
+	if m.Regression != nil {
+		r = *m.Regression
+	}
+	return []MetricChange{{Metric: "accuracy", A: c.Accuracy}, {Metric: "balanced_accuracy", A: c.BalancedAccuracy}, {Metric: "precision", A: c.Precision},
+		{Metric: "recall", A: c.Recall}, {Metric: "f1", A: c.F1}, {Metric: "roc_auc", A: c.ROCAUC}, {Metric: "average_precision", A: c.AveragePrecision},
+		{Metric: "log_loss", A: c.LogLoss}, {Metric: "brier", A: c.Brier},
+		{Metric: "rmse", A: r.RMSE}, {Metric: "mae", A: r.MAE}, {Metric: "median_absolute_error", A: r.MedianAbsolute}, {Metric: "max_error", A: r.MaxError}, {Metric: "r2", A: r.R2}}
 }
+
+var undefined = num.Float(math.NaN())
 
 func metricChanges(a, b *summary.Document) []MetricChange {
 	list := []MetricChange{}
@@ -268,8 +277,8 @@ func metricChanges(a, b *summary.Document) []MetricChange {
 		if i < 0 {
 			continue
 		}
-		other := figures(b.Models[i].Metrics)
-		for j, f := range figures(m.Metrics) {
+		other := figures(&b.Models[i])
+		for j, f := range figures(&m) {
 			f.Model, f.B = m.Name, other[j].A
 			if f.A != f.B && (f.A.Defined() || f.B.Defined()) {
 				list = append(list, f)

@@ -36,39 +36,48 @@ const (
 	PlotCV         = "plot_cv"
 )
 
-// Build makes the plan of a pipeline for an input file. Stages on the longest path come first, as the queue takes ready
+// Build makes the plan of a pipeline for an input file. A pipeline without a task learns classes. Stages on the longest path come first, as the queue takes ready
 // stages in the order of the plan.
 func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
-	if err := s.Check(); err != nil {
+	settled := *s
+	settled.Task = s.task()
+	if err := settled.Check(); err != nil {
 		return nil, err
 	}
 	p := &pipeline.Plan{Schema: pipeline.PlanSchema, Seed: s.Seed}
 	b := builder{plan: p}
 	names := s.ModelNames()
 	b.add(LoadData, "load_data", load.Params{Missing: s.Missing, Types: s.Types}, pipeline.Need{Role: "csv", Artifact: &input})
-	b.add(Preprocess, "preprocess", preprocess.Params{Target: s.Target, Features: s.Features.choice(), Split: s.Split.Column}, from("table", LoadData, "table"))
-	b.add(SplitData, "split_data", splitdata.Params{Method: s.Split.Method, TestSize: s.Split.TestSize}, from("table", Preprocess, "table"))
+	b.add(Preprocess, "preprocess", preprocess.Params{Target: s.Target, Task: s.Task, Features: s.Features.choice(), Split: s.Split.Column}, from("table", LoadData, "table"))
+	b.add(SplitData, "split_data", splitdata.Params{Method: s.splitMethod(), TestSize: s.Split.TestSize}, from("table", Preprocess, "table"))
 	b.add(EDA, "eda", nil, from("table", Preprocess, "table"))
 	for _, m := range names {
-		kind, params, err := s.Models[m].stage(m)
+		kind, params, err := s.models()[m].stage(m, settled.Task)
 		if err != nil {
 			return nil, err
 		}
 		b.add(TrainPrefix+m, kind, params, from("train", SplitData, "train"))
 	}
 	b.add(PlotEDA, "plot_eda", nil, from("summary", EDA, "summary"))
-	for _, m := range names {
-		b.add(EvaluatePrefix+m, "evaluate", evaluate.Params{Model: m, Repeats: s.Importance.Repeats}, from("model", TrainPrefix+m, "model"), from("test", SplitData, "test"))
+	judge := "evaluate"
+	if settled.Task == Regression {
+		judge = "evaluate_regression"
 	}
 	for _, m := range names {
-		if s.Models[m].Engine == golearn {
+		b.add(EvaluatePrefix+m, judge, evaluate.Params{Model: m, Repeats: s.Importance.Repeats}, from("model", TrainPrefix+m, "model"), from("test", SplitData, "test"))
+	}
+	for _, m := range names {
+		if s.models()[m].Engine == golearn {
 			b.add(ScorePrefix+m, "golearn_scores", golearnscores.Params{Model: m}, from("predictions", EvaluatePrefix+m, "predictions"), from("metrics", EvaluatePrefix+m, "metrics"))
 		}
 	}
 	if s.CV > 0 {
-		if err := s.crossValidate(&b); err != nil {
+		if err := settled.crossValidate(&b); err != nil {
 			return nil, err
 		}
+	}
+	if settled.Task == Regression {
+		return p, b.err
 	}
 	var all []pipeline.Need
 	for _, m := range names {
@@ -86,9 +95,9 @@ func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
 
 // crossValidate adds the stages that train every model on folds of the training part.
 func (s *Spec) crossValidate(b *builder) error {
-	p := validate.Params{Folds: s.CV, Method: s.Split.Method, Train: SplitData}
+	p := validate.Params{Folds: s.CV, Method: s.splitMethod(), Train: SplitData}
 	for _, m := range s.ModelNames() {
-		kind, params, err := s.Models[m].stage(m)
+		kind, params, err := s.models()[m].stage(m, s.Task)
 		if err != nil {
 			return err
 		}
@@ -147,6 +156,7 @@ var settings = map[string][]string{
 	"train_extra_trees":         {"trees", "criterion", "max_depth", "max_leaf_nodes", "min_samples_leaf", "min_samples_split", "max_features", "max_bins", "class_weight"},
 	"train_gradient_boosting":   {"learning_rate", "max_iter", "max_leaf_nodes", "max_depth", "min_samples_leaf", "l2_regularization", "max_bins", "early_stopping", "validation_fraction", "n_iter_no_change", "class_weight"},
 	"train_logistic_regression": {"c", "max_iter", "l1_ratio", "class_weight"},
+	"train_ridge":               {"alpha", "max_iter", "l1_ratio"},
 }
 
 // Engines that train.
@@ -155,8 +165,12 @@ const (
 	golearn = "golearn"
 )
 
-// stage returns the kind of stage that trains the model, and its parameters; those not set are left to the kind.
-func (m *ModelSpec) stage(name string) (kind string, params map[string]any, err error) {
+// ofClasses are the fields that a numeric target has no use for.
+var ofClasses = []string{"criterion", "laplace", "class_weight"}
+
+// stage returns the kind of stage that trains the model for a task, and its parameters; those not set are left to the kind.
+// An empty task is one that is not settled.
+func (m *ModelSpec) stage(name, task string) (kind string, params map[string]any, err error) {
 	model := m.Kind
 	if model == "" {
 		model = name
@@ -166,7 +180,13 @@ func (m *ModelSpec) stage(name string) (kind string, params map[string]any, err 
 	}
 	kind = "train_" + model
 	switch {
+	case model == linear[Classification] && task == Regression:
+		return "", nil, fmt.Errorf("%s learns classes, and the target is a number; use %s, or say task: classification", model, linear[task])
+	case model == linear[Regression] && task == Classification:
+		return "", nil, fmt.Errorf("%s learns numbers, and the target has classes; use %s, or say task: regression", model, linear[task])
 	case m.Engine == "" || m.Engine == native:
+	case m.Engine == golearn && task == Regression:
+		return "", nil, errors.New("golearn learns classes, and the target is a number; use engine: native")
 	case m.Engine == golearn && model == DecisionTree:
 		kind = "train_golearn_tree"
 	case m.Engine == golearn && model == RandomForest:
@@ -179,7 +199,9 @@ func (m *ModelSpec) stage(name string) (kind string, params map[string]any, err 
 		if !isSet {
 			return
 		}
-		if !slices.Contains(settings[kind], name) {
+		if task == Regression && slices.Contains(ofClasses, name) {
+			err = errors.Join(err, fmt.Errorf("%s is for classes, and the target is a number", name))
+		} else if !slices.Contains(settings[kind], name) {
 			err = errors.Join(err, fmt.Errorf("%s has no setting %s; it has %s", strings.TrimPrefix(kind, "train_"), name, strings.Join(settings[kind], ", ")))
 		}
 		params[name] = value
@@ -201,6 +223,7 @@ func (m *ModelSpec) stage(name string) (kind string, params map[string]any, err 
 	set("trees", m.Trees != nil, m.Trees)
 	set("max_features", m.MaxFeatures != nil, m.MaxFeatures)
 	set("c", m.C != nil, m.C)
+	set("alpha", m.Alpha != nil, m.Alpha)
 	set("max_iter", m.MaxIter != nil, m.MaxIter)
 	set("l1_ratio", m.L1Ratio != nil, m.L1Ratio)
 	set("class_weight", m.ClassWeight != nil, m.ClassWeight)

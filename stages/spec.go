@@ -15,16 +15,19 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/ml/feature"
 	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/split"
 	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/stages/preprocess"
 	"github.com/hashline/hashline/stages/splitdata"
 )
 
 // Spec is a pipeline: what a pipeline file and the flags say, defaults filled in.
 type Spec struct {
 	Target     string                `yaml:"target,omitempty"`
+	Task       string                `yaml:"task,omitempty"` // Classification, Regression, or nothing: as Decide finds
 	Seed       uint64                `yaml:"seed"`
 	Missing    []string              `yaml:"missing,omitempty"`
 	Types      map[string]string     `yaml:"types,omitempty"`
@@ -32,7 +35,7 @@ type Spec struct {
 	Split      Split                 `yaml:"split"`
 	CV         int                   `yaml:"cv,omitempty"` // folds of cross-validation; 0: none
 	Importance Importance            `yaml:"importance"`
-	Models     map[string]*ModelSpec `yaml:"models"`
+	Models     map[string]*ModelSpec `yaml:"models,omitempty"` // nil: the defaults of the task
 }
 
 // Features say what the models see; see feature.Choice.
@@ -65,9 +68,9 @@ type Ratio struct {
 	Denominator string `yaml:"denominator"`
 }
 
-// Split says how the rows are divided.
+// Split says how the rows are divided. Without a method it is stratified, or random for a regression.
 type Split struct {
-	Method   string  `yaml:"method"`
+	Method   string  `yaml:"method,omitempty"`
 	Column   string  `yaml:"column,omitempty"`
 	TestSize float64 `yaml:"test_size"`
 }
@@ -100,8 +103,15 @@ type ModelSpec struct {
 	C               *float64 `yaml:"c,omitempty"`
 	MaxIter         *int     `yaml:"max_iter,omitempty"`
 	L1Ratio         *float64 `yaml:"l1_ratio,omitempty"`
+	Alpha           *float64 `yaml:"alpha,omitempty"`
 	ClassWeight     any      `yaml:"class_weight,omitempty"` // balanced, or weights by class
 }
+
+// Tasks of a pipeline.
+const (
+	Classification = preprocess.Classification
+	Regression     = preprocess.Regression
+)
 
 // Kinds of models, in the order in which they are shown.
 const (
@@ -110,20 +120,51 @@ const (
 	ExtraTrees         = "extra_trees"
 	GradientBoosting   = "gradient_boosting"
 	LogisticRegression = "logistic_regression"
+	Ridge              = "ridge"
 )
 
-var modelKinds = []string{DecisionTree, RandomForest, ExtraTrees, GradientBoosting, LogisticRegression}
+var modelKinds = []string{DecisionTree, RandomForest, ExtraTrees, GradientBoosting, LogisticRegression, Ridge}
 
-// defaultModels are trained where no pipeline file and no flag says which.
-var defaultModels = []string{DecisionTree, RandomForest, LogisticRegression}
+// linear are the kinds that learn classes or numbers alone, by their task; the others learn both.
+var linear = map[string]string{Classification: LogisticRegression, Regression: Ridge}
 
 // Default is the pipeline without a file.
 func Default() *Spec {
-	s := &Spec{Seed: 42, Split: Split{Method: splitdata.Stratified, TestSize: 0.2}, Importance: Importance{Repeats: 5}, Models: map[string]*ModelSpec{}}
-	for _, k := range defaultModels {
-		s.Models[k] = &ModelSpec{}
+	return &Spec{Seed: 42, Split: Split{TestSize: 0.2}, Importance: Importance{Repeats: 5}}
+}
+
+// task is what the pipeline learns, classes unless it says otherwise.
+func (s *Spec) task() string {
+	if s.Task == "" {
+		return Classification
 	}
-	return s
+	return s.Task
+}
+
+// models are those of the pipeline; where no file and no flag says which, the defaults of its task.
+func (s *Spec) models() map[string]*ModelSpec {
+	if s.Models != nil {
+		return s.Models
+	}
+	return map[string]*ModelSpec{DecisionTree: {}, RandomForest: {}, linear[s.task()]: {}}
+}
+
+// Decide settles the task where the pipeline does not say it, by what is known of the columns before the run: a target that
+// is a numeric column with more than feature.MaxDistinct values is to be predicted as a number. The head of a long table
+// may show fewer than there are; preprocess finds that out.
+func (s *Spec) Decide(r *csv.Report) {
+	names := make([]string, len(r.Columns))
+	for i, c := range r.Columns {
+		names[i] = c.Name
+	}
+	target, err := feature.ParseTarget(s.Target, names)
+	if s.Task != "" || err != nil || target.Compares() {
+		return
+	}
+	c := r.Column(target.Column)
+	if t, err := frame.ParseType(c.Type); err == nil && (t == frame.Integer || t == frame.Float) && c.Distinct > feature.MaxDistinct {
+		s.Task = Regression
+	}
 }
 
 // maxSpecBytes bounds a pipeline file.
@@ -136,8 +177,6 @@ func ParseSpec(name string, b []byte) (*Spec, error) {
 		return nil, fault(name, nil, "the pipeline file has %d bytes, more than %d", len(b), maxSpecBytes)
 	}
 	s := Default()
-	models := s.Models
-	s.Models = nil
 	d := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
 	switch err := d.Decode(s); {
 	case errors.Is(err, io.EOF): // nothing but comments
@@ -150,9 +189,6 @@ func ParseSpec(name string, b []byte) (*Spec, error) {
 	}
 	if err := d.Decode(&Spec{}); !errors.Is(err, io.EOF) {
 		return nil, fault(name, nil, "the pipeline file has more than one document")
-	}
-	if s.Models == nil {
-		s.Models = models
 	}
 	return s, s.check(name, b)
 }
@@ -168,7 +204,11 @@ func (s *Spec) check(name string, b []byte) error {
 		}
 		return nodeAt(b, path)
 	}
-	if len(s.Models) == 0 {
+	if s.Task != "" && s.Task != Classification && s.Task != Regression {
+		return fault(name, at("$.task"), "task: %.40q is neither classification nor regression", s.Task)
+	}
+	models := s.models()
+	if len(models) == 0 {
 		return fault(name, at("$.models"), "there are no models").WithHint("name at least one of %s", strings.Join(modelKinds, ", "))
 	}
 	for _, m := range s.ModelNames() {
@@ -176,10 +216,10 @@ func (s *Spec) check(name string, b []byte) error {
 		if !modelName().MatchString(m) {
 			return fault(name, at("$.models"), "a model is named %.60q; a name is lower-case letters, digits and _", m)
 		}
-		if s.Models[m] == nil {
-			s.Models[m] = &ModelSpec{}
+		if models[m] == nil {
+			models[m] = &ModelSpec{}
 		}
-		kind, params, err := s.Models[m].stage(m)
+		kind, params, err := models[m].stage(m, s.Task)
 		if err != nil {
 			return fault(name, at(path), "model %s: %v", m, err)
 		}
@@ -249,12 +289,15 @@ func checkParams(kind string, params map[string]any) error {
 }
 
 func (s *Spec) checkSplit(name string, at func(string) ast.Node) error {
-	p := splitdata.Params{Method: s.Split.Method, TestSize: s.Split.TestSize}
+	p := splitdata.Params{Method: s.splitMethod(), TestSize: s.Split.TestSize}
 	if err := p.Validate(); err != nil {
 		return fault(name, at("$.split"), "split: %v", err)
 	}
-	if (s.Split.Method == splitdata.Stratified) != (s.Split.Column == "") {
-		return fault(name, at("$.split"), "split: %s goes with a column, stratified without one", "group or time").WithHint("write method: group and column: NAME")
+	if s.ByColumn() != (s.Split.Column != "") {
+		return fault(name, at("$.split"), "split: group and time go with a column, stratified and random without one").WithHint("write method: group and column: NAME")
+	}
+	if p.Method == splitdata.Stratified && s.Task == Regression {
+		return fault(name, at("$.split"), "split: stratified needs classes, and a regression has none").WithHint("leave the method out, or write random")
 	}
 	if s.CV != 0 && (s.CV < 2 || s.CV > split.MaxFolds) {
 		return fault(name, at("$.cv"), "cv is %d, want 2 to %d folds, or 0 for no cross-validation", s.CV, split.MaxFolds)
@@ -265,10 +308,25 @@ func (s *Spec) checkSplit(name string, at func(string) ast.Node) error {
 	return nil
 }
 
+// splitMethod is how rows are divided where the pipeline does not say it too.
+func (s *Spec) splitMethod() string {
+	switch {
+	case s.Split.Method != "":
+		return s.Split.Method
+	case s.Task == Regression:
+		return splitdata.Random
+	}
+	return splitdata.Stratified
+}
+
+// ByColumn reports whether the split goes by a column.
+func (s *Spec) ByColumn() bool { return splitdata.ByColumn(s.Split.Method) }
+
 // ModelNames returns the names of the models: those named like a kind first, then the others in alphabetical order.
 func (s *Spec) ModelNames() []string {
-	names := make([]string, 0, len(s.Models))
-	for n := range s.Models {
+	models := s.models()
+	names := make([]string, 0, len(models))
+	for n := range models {
 		names = append(names, n)
 	}
 	rank := func(n string) int {
@@ -288,12 +346,12 @@ func (s *Spec) ModelNames() []string {
 
 // KeepModels drops all models but the named ones; a name that is no model of the pipeline but a kind is added.
 func (s *Spec) KeepModels(names []string) error {
-	kept := map[string]*ModelSpec{}
+	kept, models := map[string]*ModelSpec{}, s.models()
 	for _, n := range names {
 		n = strings.TrimSpace(n)
 		switch {
-		case s.Models[n] != nil:
-			kept[n] = s.Models[n]
+		case models[n] != nil:
+			kept[n] = models[n]
 		case slices.Contains(modelKinds, n):
 			kept[n] = &ModelSpec{}
 		default:
@@ -317,7 +375,11 @@ func (s *Spec) Set(key, value string) (*Spec, error) {
 	if err := yaml.Unmarshal([]byte(value), &v); err != nil {
 		return nil, usage("--set %s: the value %.60q is no YAML", key, value)
 	}
-	b, err := yaml.MarshalWithOptions(s, yaml.JSON()) // plain YAML would turn a text such as .nan into a number
+	whole := *s
+	if strings.HasPrefix(key, "models.") { // one model changes, the others stay
+		whole.Models = s.models()
+	}
+	b, err := yaml.MarshalWithOptions(whole, yaml.JSON()) // plain YAML would turn a text such as .nan into a number
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}

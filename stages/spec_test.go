@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/sample"
 )
@@ -51,11 +52,17 @@ func TestParseSpecErrors(t *testing.T) {
 		{"parts without column", "features:\n  dates:\n    - parts: [day]\n", 3, 12, "dates have no column", "column: NAME"},
 		{"days to nowhere", "features:\n  days_between: [{from: a}]\n", 2, 18, "from one column to another", "to: NAME"},
 		{"ratio of one column", "features:\n  ratios:\n    - numerator: a\n", 3, 16, "a ratio has two columns", "denominator: NAME"},
-		{"unknown split", "split: {method: random}\n", 1, 8, `method "random" is none of`, ""},
-		{"split without column", "split: {method: group}\n", 1, 8, "goes with a column", "column: NAME"},
-		{"split with a column too many", "split: {column: a}\n", 1, 8, "goes with a column", ""},
+		{"unknown split", "split: {method: halves}\n", 1, 8, `method "halves" is none of`, ""},
+		{"split without column", "split: {method: group}\n", 1, 8, "go with a column", "column: NAME"},
+		{"split with a column too many", "split: {column: a}\n", 1, 8, "go with a column", ""},
 		{"test size", "split: {test_size: 1.5}\n", 1, 8, "test_size is 1.5", ""},
 		{"test size that is no number", "split: {test_size: .nan}\n", 1, 8, "test_size is NaN", ""},
+		{"unknown task", "task: ranking\n", 1, 7, `task: "ranking" is neither`, ""},
+		{"classes alone", "task: regression\nmodels:\n  logistic_regression: {}\n", 3, 24, "logistic_regression learns classes, and the target is a number; use ridge", ""},
+		{"numbers alone", "task: classification\nmodels:\n  ridge: {}\n", 3, 10, "ridge learns numbers, and the target has classes; use logistic_regression", ""},
+		{"numbers with golearn", "task: regression\nmodels:\n  decision_tree: {engine: golearn}\n", 3, 18, "golearn learns classes", ""},
+		{"weights of classes", "task: regression\nmodels:\n  random_forest: {class_weight: balanced}\n", 3, 18, "class_weight is for classes", ""},
+		{"a stratified split of numbers", "task: regression\nsplit: {method: stratified}\n", 2, 8, "stratified needs classes", "random"},
 		{"no repeats", "importance: {repeats: 0}\n", 1, 13, "repeats is 0", ""},
 		{"too large", "#" + strings.Repeat("x", maxSpecBytes), 0, 0, "the pipeline file has 1048577 bytes", ""},
 	}
@@ -90,7 +97,7 @@ func parse(t *testing.T, file string) *Spec {
 
 // What a file leaves out has its default.
 func TestDefaults(t *testing.T) {
-	for _, file := range []string{"", "# nothing\n", "seed: 42\n", "split:\n", "split: {method: stratified}\n", "features:\n"} {
+	for _, file := range []string{"", "# nothing\n", "seed: 42\n", "split:\n", "features:\n"} {
 		if got, want := parse(t, file), Default(); !reflect.DeepEqual(got, want) {
 			t.Errorf("%q gives %+v, want %+v", file, got, want)
 		}
@@ -245,11 +252,83 @@ func FuzzParseSpec(f *testing.F) {
 			}
 			return
 		}
-		p := planOf(t, s, artifact.Ref{Digest: artifact.DigestOf(b), Size: 1})
+		p, err := s.Build(artifact.Ref{Digest: artifact.DigestOf(b), Size: 1})
+		if err != nil { // without a task a file may have models of either
+			if e := pipeline.AsError(err); s.Task != "" || e.Class != pipeline.ClassBadInput || !strings.Contains(e.Message, "learns numbers") {
+				t.Fatalf("%+v", err)
+			}
+			return
+		}
 		if len(p.Stages) < 6 {
 			t.Fatalf("%d stages", len(p.Stages))
 		}
 	})
+}
+
+// The task follows from what is known of the target's column, unless it is said.
+func TestDecide(t *testing.T) {
+	for _, c := range []struct {
+		target, task string // of the pipeline
+		kind         string // of the column n
+		distinct     int
+		want         string
+	}{
+		{"n", "", "float", 21, Regression},
+		{"n", "", "integer", 5000, Regression},
+		{"n", "", "integer", 20, ""},
+		{"n", "", "identifier", 5000, ""},
+		{"n", "", "category", 50, ""},
+		{"n", "", "date", 50, ""},
+		{"n > 5", "", "float", 5000, ""},
+		{"n", Classification, "float", 5000, Classification},
+		{"n", Regression, "integer", 3, Regression},
+		{"m", "", "float", 5000, ""},
+	} {
+		s := Default()
+		s.Target, s.Task = c.target, c.task
+		s.Decide(&csv.Report{Columns: []csv.ColumnReport{{Name: "a", Type: "float", Distinct: 100}, {Name: "n", Type: c.kind, Distinct: c.distinct}}})
+		if s.Task != c.want {
+			t.Errorf("%+v: task %q", c, s.Task)
+		}
+	}
+}
+
+// A regression has models, a split and judges of its own; whichever model is named, the others stay.
+func TestRegressionPlan(t *testing.T) {
+	input := artifact.Ref{Digest: artifact.DigestOf([]byte("x")), Size: 1}
+	s := parse(t, "target: n\ntask: regression\n")
+	s, err := s.Set("models.random_forest.trees", "7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := planOf(t, s, input)
+	if got, want := Models(p), []string{"decision_tree", "random_forest", "ridge"}; !slices.Equal(got, want) {
+		t.Errorf("models %q, want %q", got, want)
+	}
+	registry, err := pipeline.NewRegistry(nil, Kinds()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Validate(registry); err != nil {
+		t.Error(err)
+	}
+	for stage, want := range map[string]string{
+		"preprocess": `{"target":"n","task":"regression","features":{}}`, "split_data": `{"method":"random","test_size":0.2}`,
+		"train:random_forest": `{"trees":7,"max_depth":0,"min_samples_leaf":3,"min_samples_split":2,"max_features":0.5,"max_bins":255}`, "train:ridge": `{"alpha":1,"l1_ratio":0,"max_iter":0}`, "evaluate:ridge": `{"model":"ridge","repeats":5}`,
+	} {
+		st, ok := p.Stage(stage)
+		if !ok || string(st.Params) != want {
+			t.Errorf("%s has the parameters %s, want %s", stage, st.Params, want)
+		}
+	}
+	if st, _ := p.Stage("evaluate:ridge"); st.Kind != "evaluate_regression" {
+		t.Errorf("ridge is judged by %s", st.Kind)
+	}
+	for _, file := range []string{"models: {ridge: {}}\n", "target: n\nmodels: {a: {kind: ridge}}\n"} { // without a task, classes are learned
+		if _, err := parse(t, file).Build(input); err == nil || !strings.Contains(err.Error(), "learns numbers") {
+			t.Errorf("%q: error %v, want that ridge learns numbers", file, err)
+		}
+	}
 }
 
 func TestForColumns(t *testing.T) {

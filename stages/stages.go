@@ -28,12 +28,13 @@ import (
 	"github.com/hashline/hashline/stages/train/gradientboosting"
 	"github.com/hashline/hashline/stages/train/logistic"
 	"github.com/hashline/hashline/stages/train/randomforest"
+	"github.com/hashline/hashline/stages/train/ridge"
 	"github.com/hashline/hashline/stages/validate"
 )
 
 // Kinds returns every stage kind of the pipeline.
 func Kinds() []pipeline.Kind {
-	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), evaluate.Kind(), golearnscores.Kind(), validate.Divide(), validate.Compare(), validate.Choose()}
+	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), evaluate.Kind(), evaluate.Regression(), golearnscores.Kind(), validate.Divide(), validate.Compare(), validate.Choose()}
 	for _, t := range trainers() {
 		kinds = append(kinds, t.Kind, validate.Kind(t))
 	}
@@ -42,7 +43,7 @@ func Kinds() []pipeline.Kind {
 
 // trainers are the kinds of stages that train.
 func trainers() []train.Trainer {
-	return []train.Trainer{decisiontree.Trainer(), golearntrees.Tree(), golearntrees.Forest(), randomforest.Trainer(), extratrees.Trainer(), gradientboosting.Trainer(), logistic.Trainer()}
+	return []train.Trainer{decisiontree.Trainer(), golearntrees.Tree(), golearntrees.Forest(), randomforest.Trainer(), extratrees.Trainer(), gradientboosting.Trainer(), logistic.Trainer(), ridge.Trainer()}
 }
 
 //go:embed superstore.yaml

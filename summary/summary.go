@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,7 +76,8 @@ type Input struct {
 // Target is what was predicted.
 type Target struct {
 	Expression string   `json:"expression"`
-	Classes    []string `json:"classes"`
+	Task       Text     `json:"task"`      // classification or regression
+	Classes    []string `json:"classes"`   // none of a regression
 	Positive   *string  `json:"positive"`  // of two classes, the one that precision, recall, F1 and the areas are of
 	ChosenBy   Text     `json:"chosen_by"` // flag, file or default
 }
@@ -89,21 +91,24 @@ type Split struct {
 	TestRows  Count     `json:"test_rows"`
 }
 
-// Baseline is what models are compared with.
+// Baseline is what models are compared with: Majority and Stump of a classification, Mean and Cut of a regression.
 type Baseline struct {
 	Majority *splitdata.Majority `json:"majority"`
 	Stump    *leak.Stump         `json:"stump"`
+	Mean     *splitdata.Mean     `json:"mean"`
+	Cut      *leak.Cut           `json:"cut"`
 }
 
-// Model is one trained and judged model.
+// Model is one trained and judged model. Of a regression, Regression is set, and Metrics and Confusion are empty.
 type Model struct {
-	Name        string            `json:"name"`
-	Kind        string            `json:"kind"`
-	Engine      string            `json:"engine"`
-	Stage       string            `json:"stage"`
-	ModelDigest Text              `json:"model_digest"`
-	Metrics     metrics.Metrics   `json:"metrics"`
-	Confusion   metrics.Confusion `json:"confusion"`
+	Name        string              `json:"name"`
+	Kind        string              `json:"kind"`
+	Engine      string              `json:"engine"`
+	Stage       string              `json:"stage"`
+	ModelDigest Text                `json:"model_digest"`
+	Metrics     metrics.Metrics     `json:"metrics"`
+	Confusion   metrics.Confusion   `json:"confusion"`
+	Regression  *metrics.Regression `json:"regression"`
 }
 
 // Stage is what became of one stage.
@@ -166,7 +171,7 @@ type Details struct {
 	Load       *csv.Report
 	Preprocess *preprocess.Notes
 	Info       *splitdata.Info
-	Metrics    map[string]*evaluate.Metrics
+	Metrics    map[string]*evaluate.Metrics // of a classification
 	Importance map[string]*evaluate.Importance
 }
 
@@ -253,7 +258,10 @@ func (d *Document) details(ctx context.Context, store *artifact.Store, r *pipeli
 		d.Input.Rows, d.Input.Columns = Count(x.Load.Rows), Count(len(x.Load.Columns))
 	}
 	if x.Preprocess != nil {
-		d.Target.Classes = nil
+		d.Target.Task, d.Target.Classes = stages.Classification, []string{}
+		if x.Preprocess.Target.Classes == nil {
+			d.Target.Task = stages.Regression
+		}
 		for _, c := range x.Preprocess.Target.Classes {
 			d.Target.Classes = append(d.Target.Classes, c.Class)
 		}
@@ -263,7 +271,7 @@ func (d *Document) details(ctx context.Context, store *artifact.Store, r *pipeli
 	}
 	if i := x.Info; i != nil {
 		d.Split = Split{Text(i.Method), i.Column, num.Float(i.TestSize), Count(i.TrainRows), Count(i.TestRows)}
-		d.Baseline = Baseline{&i.Baseline.Majority, i.Baseline.Stump}
+		d.Baseline = Baseline{i.Baseline.Majority, i.Baseline.Stump, i.Baseline.Mean, i.Baseline.Cut}
 	}
 	d.Validation = validation(get[validate.Results](&g, stages.CVResults, "results"))
 	for _, s := range r.Stages {
@@ -271,12 +279,11 @@ func (d *Document) details(ctx context.Context, store *artifact.Store, r *pipeli
 		if !ok {
 			continue
 		}
-		m := get[evaluate.Metrics](&g, s.Name, "metrics")
-		if m == nil {
+		model := Model{Name: name, Stage: stages.TrainPrefix + name}
+		if !x.judged(&g, s, &model) {
 			continue
 		}
-		x.Metrics[name], x.Importance[name] = m, get[evaluate.Importance](&g, s.Name, "importance")
-		model := Model{Name: name, Kind: m.Kind, Engine: m.Engine, Stage: stages.TrainPrefix + name, Metrics: m.Metrics, Confusion: m.Confusion}
+		x.Importance[name] = get[evaluate.Importance](&g, s.Name, "importance")
 		if trained, ok := r.Stage(model.Stage); ok {
 			if o, ok := trained.Output("model"); ok {
 				model.ModelDigest = Text(o.Digest.String())
@@ -285,6 +292,26 @@ func (d *Document) details(ctx context.Context, store *artifact.Store, r *pipeli
 		d.Models = append(d.Models, model)
 	}
 	return x, g.err
+}
+
+// judged fills in what an evaluation says of a model; false when there is none.
+func (x *Details) judged(g *getter, s pipeline.StageRecord, m *Model) bool {
+	if s.Kind == evaluate.Regression().Name {
+		r := get[evaluate.RegressionMetrics](g, s.Name, "metrics")
+		if r == nil {
+			return false
+		}
+		m.Kind, m.Engine, m.Metrics, m.Regression = r.Kind, r.Engine, metrics.Undefined(), &r.Metrics
+		m.Confusion = metrics.Confusion{Labels: []string{}, Counts: [][]int64{}}
+		return true
+	}
+	c := get[evaluate.Metrics](g, s.Name, "metrics")
+	if c == nil {
+		return false
+	}
+	x.Metrics[m.Name] = c
+	m.Kind, m.Engine, m.Metrics, m.Confusion = c.Kind, c.Engine, c.Metrics, c.Confusion
+	return true
 }
 
 // getter reads outputs of a run and keeps the first error.
@@ -316,16 +343,23 @@ func get[T any](g *getter, stage, output string) *T {
 	return &v
 }
 
-// Best returns the model with the largest area under the ROC curve, the first of equals; nil without models. An undefined
-// area is less than any.
+// Best returns the model with the largest area under the ROC curve, or of a regression with the least RMSE, the first of
+// equals; nil without models. An undefined figure is worse than any.
 func (d *Document) Best() *Model {
 	var best *Model
 	for i := range d.Models {
-		if best == nil || d.Models[i].Metrics.ROCAUC > best.Metrics.ROCAUC || !best.Metrics.ROCAUC.Defined() && d.Models[i].Metrics.ROCAUC.Defined() {
-			best = &d.Models[i]
+		if m := &d.Models[i]; best == nil || m.score() > best.score() || !best.score().Defined() && m.score().Defined() {
+			best = m
 		}
 	}
 	return best
+}
+
+func (m *Model) score() num.Float {
+	if m.Regression != nil {
+		return -m.Regression.RMSE
+	}
+	return m.Metrics.ROCAUC
 }
 
 // Times adds up where the stages' time went.
@@ -339,10 +373,30 @@ func (d *Document) Times() (queued, fetch, compute, store float64) {
 	return queued, fetch, compute, store
 }
 
-// Figure formats a metric for people.
+// Figure formats a metric between 0 and 1 for people.
 func Figure(f num.Float) string {
 	if !f.Defined() {
 		return "–"
 	}
 	return fmt.Sprintf("%.4f", float64(f))
+}
+
+// FigureOf formats a figure by what it is.
+func FigureOf(f metrics.Named, v num.Float) string {
+	if f.InUnits {
+		return Value(v)
+	}
+	return Figure(v)
+}
+
+// Value formats a number of unknown size for people, in few letters.
+func Value(f num.Float) string {
+	v := float64(f)
+	switch a := math.Abs(v); {
+	case !f.Defined():
+		return "–"
+	case a >= 1e4 && a < 1e12:
+		return strconv.FormatFloat(math.Round(v), 'f', 0, 64)
+	}
+	return fmt.Sprintf("%.4g", v)
 }

@@ -62,12 +62,12 @@ func (v *Validation) Figures() []metrics.Named {
 }
 
 // Score is a mean and its standard deviation for people.
-func (c *Candidate) Score(figure string) string {
-	mean, sd := c.Mean[figure], c.SD[figure]
+func (c *Candidate) Score(f metrics.Named) string {
+	mean, sd := c.Mean[f.Name], c.SD[f.Name]
 	if !mean.Defined() || !sd.Defined() {
-		return Figure(mean)
+		return FigureOf(f, mean)
 	}
-	return Figure(mean) + " ± " + Figure(sd)
+	return FigureOf(f, mean) + " ± " + FigureOf(f, sd)
 }
 
 // Settings are the parameters for people.

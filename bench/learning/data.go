@@ -76,7 +76,7 @@ func superstoreFor(target string) (*data, error) {
 	if err != nil {
 		return nil, err
 	}
-	y, classes, err := t.Labels(f.Column("Profit"))
+	y, classes, err := t.Labels(f.Column("Profit"), feature.MaxDistinct)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hashline/hashline/compare"
+	"github.com/hashline/hashline/ml/metrics"
 	"github.com/hashline/hashline/summary"
 )
 
@@ -73,7 +74,8 @@ func printDifference(w io.Writer, d *compare.Difference) {
 	if len(d.Metrics) > 0 {
 		fmt.Fprintln(w, "\nmetrics")
 		for _, m := range d.Metrics {
-			fmt.Fprintf(w, "  %s %s: %s -> %s\n", plain(m.Model), m.Metric, summary.Figure(m.A), summary.Figure(m.B))
+			f, _ := metrics.FigureNamed(m.Metric)
+			fmt.Fprintf(w, "  %s %s: %s -> %s\n", plain(m.Model), m.Metric, summary.FigureOf(f, m.A), summary.FigureOf(f, m.B))
 		}
 	}
 }

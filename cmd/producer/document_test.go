@@ -22,15 +22,16 @@ const contract = `{
  "status": "SUCCEEDED|FAILED|CANCELED|INTERRUPTED|DETACHED|REJECTED", "exit_code": "count", "mode": "embedded|redis",
  "created_at": "time?", "finished_at": "time?", "wall_s": "number",
  "input": {"name": "text", "sha256": "digest?", "bytes": "count?", "rows": "count?", "columns": "count?", "builtin_sample": "bool"},
- "target": {"expression": "text", "classes": ["text"], "positive": "text?", "chosen_by": "flag|file|default?"},
+ "target": {"expression": "text", "task": "classification|regression?", "classes": ["text"], "positive": "text?", "chosen_by": "flag|file|default?"},
  "seed": "count", "plan_digest": "digest?", "result_digest": "digest?",
- "split": {"method": "stratified|group|time?", "column": "text", "test_size": "number?", "train_rows": "count?", "test_rows": "count?"},
- "baseline": {"majority?": {"class": "text", "accuracy": "number"}, "stump?": {"feature": "name", "accuracy": "number", "roc_auc": "number?"}},
- "models": [{"name": "name", "kind": "decision_tree|random_forest|extra_trees|gradient_boosting|logistic_regression", "engine": "native|golearn", "stage": "name", "model_digest": "digest",
+ "split": {"method": "stratified|random|group|time?", "column": "text", "test_size": "number?", "train_rows": "count?", "test_rows": "count?"},
+ "baseline": {"majority?": {"class": "text", "accuracy": "number"}, "stump?": {"feature": "name", "accuracy": "number", "roc_auc": "number?"},
+   "mean?": {"value": "number", REGRESSION}, "cut?": {"feature": "name", REGRESSION}},
+ "models": [{"name": "name", "kind": "decision_tree|random_forest|extra_trees|gradient_boosting|logistic_regression|ridge", "engine": "native|golearn", "stage": "name", "model_digest": "digest",
    "metrics": {"accuracy": "number?", "balanced_accuracy": "number?", "precision": "number?", "recall": "number?", "f1": "number?", "roc_auc": "number?",
      "average_precision": "number?", "log_loss": "number?", "brier": "number?"},
-   "confusion": {"labels": ["text"], "rows_true_columns_predicted": [["count"]]}}],
- "cross_validation?": {"folds": "count", "method": "stratified|group|time", "column": "text", "rows": "count", "scoring": "name",
+   "confusion": {"labels": ["text"], "rows_true_columns_predicted": [["count"]]}, "regression?": {REGRESSION}}],
+ "cross_validation?": {"folds": "count", "method": "stratified|random|group|time", "column": "text", "rows": "count", "scoring": "name",
    "candidates": [{"name": "name", "model": "name", "rank": "count", "params": {"*": "any"}, "mean": {"*": "number?"}, "sd": {"*": "number?"}, "by_fold": [{"*": "number?"}]}]},
  "stages": [{"name": "name", "kind": "name", "status": "SUCCEEDED|FAILED|SKIPPED|CANCELED|PENDING|RUNNING", "cache": "hit|miss|off?", "miss_reason": "text", "attempts": "count",
    "action_key": "digest?", "code": "digest?", "worker": "text", "queued_s": "number", "fetch_s": "number", "compute_s": "number", "store_s": "number",
@@ -39,6 +40,8 @@ const contract = `{
  "counts": {"stages": "count", "computed": "count", "cached": "count", "failed": "count", "skipped": "count"},
  "warnings": [{"code": "name", "message": "name", "column": "text"}],
  "report_path": "name?", "out_dir": "name?", "error?": "ERROR"}`
+
+const contractRegression = `"rmse": "number?", "mae": "number?", "median_absolute_error": "number?", "max_error": "number?", "r2": "number?"`
 
 const contractError = `{"class": "bad_input|usage|stage_failed|unreachable|canceled|internal", "message": "name", "file": "text", "line": "count", "column": "count", "stage": "text", "hint": "text"}`
 
@@ -139,6 +142,10 @@ func parseJSON(text string) any {
 	return v
 }
 
+func wholeContract() any {
+	return parseJSON(strings.ReplaceAll(contract, "REGRESSION", contractRegression))
+}
+
 func TestDocument(t *testing.T) {
 	t.Parallel()
 	churn := customerFile(t, 300)
@@ -159,7 +166,8 @@ func TestDocument(t *testing.T) {
 		{"the program's own data", []string{"--models", "decision_tree"}, "SUCCEEDED", 0, ""},
 		{"several classes, by group", []string{three, "--target", "plan", "--split", "group:calls"}, "SUCCEEDED", 0, ""},
 		{"another engine", []string{churn, "--target", "churned", "--models", "decision_tree", "--set", "models.decision_tree.engine=golearn"}, "SUCCEEDED", 0, ""},
-		{"bad input in a stage", []string{churn, "--target", "spend"}, "FAILED", 2, "bad_input"},
+		{"a regression", []string{churn, "--target", "spend", "--models", "gradient_boosting,ridge"}, "SUCCEEDED", 0, ""},
+		{"bad input in a stage", []string{churn, "--target", "customer"}, "FAILED", 2, "bad_input"},
 		{"bad input before the run", []string{"nope.csv"}, "REJECTED", 2, "bad_input"},
 		{"no target", []string{churn}, "REJECTED", 2, "bad_input"},
 		{"usage", []string{"--nosuch"}, "REJECTED", 2, "usage"},
@@ -175,7 +183,7 @@ func TestDocument(t *testing.T) {
 				t.Errorf("got %d lines, want one", strings.Count(out, "\n"))
 			}
 			v := parseJSON(out).(map[string]any)
-			for _, wrong := range checkContract("document", parseJSON(contract), v) {
+			for _, wrong := range checkContract("document", wholeContract(), v) {
 				t.Error(wrong)
 			}
 			d := parseDocument(t, out)
@@ -202,7 +210,7 @@ func TestDocumentOfDetachedRun(t *testing.T) {
 	if code != 0 {
 		t.Fatal(stderr)
 	}
-	for _, wrong := range checkContract("document", parseJSON(contract), parseJSON(out)) {
+	for _, wrong := range checkContract("document", wholeContract(), parseJSON(out)) {
 		t.Error(wrong)
 	}
 }

@@ -14,12 +14,13 @@ func (a *app) exportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export RUN [MODEL]",
 		Short: "Write a model of a run as ONNX or JSON, for use elsewhere",
-		Long: `Export writes a model with its preprocessing. Without MODEL it is the one with the largest ROC AUC.
+		Long: `Export writes a model with its preprocessing. Without MODEL it is the one with the largest ROC AUC, or the
+least RMSE.
 
-onnx: raw columns in, label and probabilities out, for ONNX Runtime 1.20 or newer. Each input is a column of the training
+onnx: raw columns in, label and probabilities out, or the prediction of a regression, for ONNX Runtime 1.20 or newer. Each input is a column of the training
 data (rows x 1): numbers and truth values (0 or 1) are doubles, NaN where missing; texts are strings, empty where missing;
 dates are strings such as 2016-11-08, empty where missing. "label" is a list of strings, "probabilities" has a column for
-each class, in the order of the file's property "classes".
+each class, in the order of the file's property "classes"; of a regression there is "prediction", a list of doubles.
 
 json: the file as the run has it, which ` + "`producer predict`" + ` and Go programs read (package ml/model).`,
 		Example: "  producer export k3f9 random_forest --format onnx -o forest.onnx\n  producer export k3f9 logistic_regression --format json",

@@ -44,7 +44,7 @@ func (o *pipelineOptions) flags(c *cobra.Command) {
 	f.StringSliceVar(&o.models, "models", nil, "only these `models`, separated by commas")
 	f.Uint64Var(&o.seed, "seed", 42, "`number` that decides the split, the forest and the permutations")
 	f.Float64Var(&o.testSize, "test-size", 0.2, "`share` of the rows to test on")
-	f.StringVar(&o.split, "split", "", "`way` to split: stratified, group:COLUMN or time:COLUMN (default stratified)")
+	f.StringVar(&o.split, "split", "", "`way` to split: stratified, random, group:COLUMN or time:COLUMN (default stratified; random when a number is predicted)")
 	f.IntVar(&o.cv, "cv", 0, "cross-validate every model too, in so many `folds` of the training part")
 	o.changed = f.Changed
 }
@@ -72,11 +72,17 @@ func (s *submission) spec(src *source) (*stages.Spec, *csv.Report, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if s.target != "" {
+		spec.Target, chosen = s.target, "flag"
+	}
+	if !s.setsTask() {
+		spec.Decide(report)
+	}
 	if spec, err = s.apply(spec); err != nil {
 		return nil, nil, err
 	}
-	if s.target != "" {
-		spec.Target, chosen = s.target, "flag"
+	if s.target != "" { // --set may have made a number of it
+		spec.Target = s.target
 	}
 	if spec.Target == "" {
 		return nil, nil, noTarget(src.name, report)
@@ -180,9 +186,15 @@ func (o *pipelineOptions) apply(spec *stages.Spec) (*stages.Spec, error) {
 	return spec, nil
 }
 
-// applySet sets single fields.
+// isTask reports whether an argument of --set settles the task.
+func isTask(kv string) bool { return strings.HasPrefix(kv, "task=") }
+
+func (o *pipelineOptions) setsTask() bool { return slices.ContainsFunc(o.set, isTask) }
+
+// applySet sets single fields, the task first: it decides which models there are.
 func (o *pipelineOptions) applySet(spec *stages.Spec) (_ *stages.Spec, err error) {
-	for _, kv := range o.set {
+	task := slices.DeleteFunc(slices.Clone(o.set), func(kv string) bool { return !isTask(kv) })
+	for _, kv := range append(task, slices.DeleteFunc(slices.Clone(o.set), isTask)...) {
 		k, v, ok := strings.Cut(kv, "=")
 		if !ok || k == "" {
 			return nil, usage("--set %.60q is no KEY=VALUE", kv)
@@ -220,8 +232,8 @@ func parseSplit(text string) (method, column string, err error) {
 	method, column, _ = strings.Cut(text, ":")
 	column = strings.Trim(column, `"`)
 	needsColumn := method == splitdata.Group || method == splitdata.Time
-	if !needsColumn && method != splitdata.Stratified || needsColumn != (column != "") {
-		return "", "", usage("--split %.60q is no way to split", text).WithHint("want stratified, group:COLUMN or time:COLUMN")
+	if !needsColumn && method != splitdata.Stratified && method != splitdata.Random || needsColumn != (column != "") {
+		return "", "", usage("--split %.60q is no way to split", text).WithHint("want stratified, random, group:COLUMN or time:COLUMN")
 	}
 	return method, column, nil
 }
@@ -235,7 +247,7 @@ func (s *submission) checkColumns(spec *stages.Spec, file string, columns []stri
 		return err
 	}
 	lists := map[string][]string{"--include": s.include, "--exclude": s.exclude}
-	if spec.Split.Method != splitdata.Stratified {
+	if spec.ByColumn() {
 		lists["--split"] = []string{spec.Split.Column}
 	}
 	for flag, names := range lists {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/chart"
+	"github.com/hashline/hashline/ml/metrics"
 	"github.com/hashline/hashline/ml/num"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/report"
@@ -81,47 +82,82 @@ func printSummary(w io.Writer, d *summary.Document) {
 }
 
 func printModels(w io.Writer, d *summary.Document) {
-	type row struct {
-		name    string
-		figures []num.Float
+	if d.Target.Task == stages.Regression {
+		printRegression(w, d)
+		return
 	}
-	nan := num.Float(math.NaN())
-	var rows []row
+	t := figureTable{heads: []string{"accuracy", "balanced", "F1", "ROC AUC", "avg. precision", "log loss", "Brier"}, show: summary.Figure}
 	for _, m := range d.Models {
 		f := m.Metrics
-		rows = append(rows, row{plain(m.Name), []num.Float{f.Accuracy, f.BalancedAccuracy, f.F1, f.ROCAUC, f.AveragePrecision, f.LogLoss, f.Brier}})
+		t.row(m.Name, f.Accuracy, f.BalancedAccuracy, f.F1, f.ROCAUC, f.AveragePrecision, f.LogLoss, f.Brier)
 	}
 	if s := d.Baseline.Stump; s != nil {
-		rows = append(rows, row{"baseline: stump on " + short(plain(s.Feature), 30), []num.Float{s.Accuracy, nan, nan, s.ROCAUC}})
+		nan := num.Float(math.NaN())
+		t.row("baseline: stump on "+short(plain(s.Feature), 30), s.Accuracy, nan, nan, s.ROCAUC)
 	}
 	if m := d.Baseline.Majority; m != nil {
-		rows = append(rows, row{"baseline: always " + short(plain(m.Class), 30), []num.Float{m.Accuracy}})
+		t.row("baseline: always "+short(plain(m.Class), 30), m.Accuracy)
 	}
-	heads := []string{"accuracy", "balanced", "F1", "ROC AUC", "avg. precision", "log loss", "Brier"}
-	widest := len("model")
-	for _, r := range rows {
-		widest = max(widest, len([]rune(r.name)))
-	}
-	line := fmt.Sprintf("%-*s", widest, "model")
-	for _, h := range heads {
-		line += fmt.Sprintf("  %*s", max(6, len(h)), h)
-	}
-	fmt.Fprintln(w, line)
-	for _, r := range rows {
-		line := r.name + strings.Repeat(" ", widest-len([]rune(r.name)))
-		for i, f := range r.figures {
-			text := ""
-			if f.Defined() {
-				text = summary.Figure(f)
-			}
-			line += fmt.Sprintf("  %*s", max(6, len(heads[i])), text)
-		}
-		fmt.Fprintln(w, strings.TrimRight(line, " "))
-	}
+	t.print(w)
 	if p := d.Target.Positive; p != nil {
 		fmt.Fprintf(w, "F1, ROC AUC and avg. precision are those of the class %s\n", short(plain(*p), 30))
 	} else {
 		fmt.Fprintf(w, "F1, ROC AUC and avg. precision are unweighted means over %d classes\n", len(d.Target.Classes))
+	}
+}
+
+func printRegression(w io.Writer, d *summary.Document) {
+	t := figureTable{heads: []string{"RMSE", "MAE", "median error", "largest error", "R2"}, show: summary.Value}
+	add := func(name string, r metrics.Regression) {
+		t.row(name, r.RMSE, r.MAE, r.MedianAbsolute, r.MaxError, r.R2)
+	}
+	for _, m := range d.Models {
+		if m.Regression != nil {
+			add(m.Name, *m.Regression)
+		}
+	}
+	if c := d.Baseline.Cut; c != nil {
+		add("baseline: one cut on "+short(plain(c.Feature), 30), c.Regression)
+	}
+	if m := d.Baseline.Mean; m != nil {
+		add("baseline: always "+summary.Value(m.Value), m.Regression)
+	}
+	t.print(w)
+	fmt.Fprintln(w, "errors are in the unit of the target; R2 is the share of its variance that a model explains")
+}
+
+// figureTable is a table of figures by model. Undefined figures are left empty.
+type figureTable struct {
+	heads []string
+	show  func(num.Float) string
+	names []string
+	rows  [][]num.Float
+}
+
+func (t *figureTable) row(name string, figures ...num.Float) {
+	t.names, t.rows = append(t.names, plain(name)), append(t.rows, figures)
+}
+
+func (t *figureTable) print(w io.Writer) {
+	widest := len("model")
+	for _, n := range t.names {
+		widest = max(widest, len([]rune(n)))
+	}
+	line := fmt.Sprintf("%-*s", widest, "model")
+	for _, h := range t.heads {
+		line += fmt.Sprintf("  %*s", max(6, len(h)), h)
+	}
+	fmt.Fprintln(w, line)
+	for r, name := range t.names {
+		line := name + strings.Repeat(" ", widest-len([]rune(name)))
+		for i, f := range t.rows[r] {
+			text := ""
+			if f.Defined() {
+				text = t.show(f)
+			}
+			line += fmt.Sprintf("  %*s", max(6, len(t.heads[i])), text)
+		}
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
 }
 
@@ -152,11 +188,11 @@ func (s *submission) writeOut(ctx context.Context, store *artifact.Store, r *pip
 	d.OutDir = &path
 	o := outWriter{dir: path}
 	o.file(reportDocument, report)
-	metrics, err := json.MarshalIndent(d, "", " ")
+	document, err := json.MarshalIndent(d, "", " ")
 	if err != nil {
 		return err
 	}
-	o.file(metricsDocument, append(metrics, '\n'))
+	o.file(metricsDocument, append(document, '\n'))
 	var pictures []picture
 	for _, st := range r.Stages {
 		for _, out := range st.Outputs {

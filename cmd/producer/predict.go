@@ -35,8 +35,8 @@ func (a *app) predictCommand() *cobra.Command {
 		Use:   "predict RUN FILE",
 		Short: "Score raw rows with a model of a run",
 		Long: `Predict reads a table of the kind that the run was trained on, with or without the target, and prints a CSV with the
-predicted label and the probability of every class for each row, in order. It needs little memory, whatever the length of
-the file; - is standard input. The model is the one with the largest ROC AUC unless --model names another.
+predicted label and the probability of every class for each row, in order; of a regression, the predicted number. It needs little memory, whatever the length of
+the file; - is standard input. The model is the one with the largest ROC AUC, or the least RMSE, unless --model names another.
 
 The file may be of another encoding, delimiter and order of columns than the training data, and may have more columns.
 A class that a spreadsheet would take for a formula gets a ' before it.`,
@@ -72,7 +72,7 @@ type predictor struct {
 	missing []string
 }
 
-// modelOf returns the file of a model of a run, by default of the one with the largest ROC AUC.
+// modelOf returns the file of a model of a run, by default of the best.
 func modelOf(ctx context.Context, r *resolved, name string) ([]byte, *summary.Details, error) {
 	d, x, err := summary.Build(ctx, r.store, r.record)
 	if err != nil {
@@ -179,6 +179,9 @@ func (p *predictor) stream(ctx context.Context, src *source, w io.Writer) error 
 		}
 	}
 	header := []string{"label"}
+	if len(p.model.Classes) == 0 {
+		header = []string{"prediction"}
+	}
 	for _, c := range p.model.Classes {
 		header = append(header, "probability of "+cellOf(c))
 	}
@@ -272,6 +275,12 @@ func (p *predictor) score(text []byte, f *frame.Frame, labels [][]byte) ([]byte,
 		return nil, err
 	}
 	k := len(labels)
+	if k == 0 {
+		for _, v := range proba {
+			text = append(strconv.AppendFloat(text, v, 'g', -1, 64), '\n')
+		}
+		return text, nil
+	}
 	for i := range f.Rows {
 		shares := proba[i*k : (i+1)*k]
 		text = append(text, labels[metrics.Label(shares)]...)

@@ -180,7 +180,7 @@ func TestStageFails(t *testing.T) {
 	if d.Status != pipeline.Failed || d.ExitCode != 1 || d.Error == nil || d.Error.Class != pipeline.ClassStageFailed || d.Error.Stage != "eda" {
 		t.Errorf("got %s, %d, %+v", d.Status, d.ExitCode, d.Error)
 	}
-	for _, wrong := range checkContract("document", parseJSON(contract), parseJSON(p.Out.String())) {
+	for _, wrong := range checkContract("document", wholeContract(), parseJSON(p.Out.String())) {
 		t.Error(wrong)
 	}
 	if len(d.Models) != 3 || d.Counts.Failed != 1 || d.Counts.Skipped != 1 {

@@ -50,7 +50,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"table": scriptTable, "field": scriptField, "keep": scriptKeep, "printable": scriptPrintable,
 			"lines": scriptLines, "prefix": scriptPrefix, "interrupt": scriptInterrupt, "damage": scriptDamage, "rewrite": scriptRewrite,
-			"edit": scriptEdit, "hostile": scriptHostile, "quotelate": scriptQuoteLate, "random": scriptRandom, "wide": scriptWide},
+			"edit": scriptEdit, "hostile": scriptHostile, "quotelate": scriptQuoteLate, "random": scriptRandom, "grow": scriptGrow, "wide": scriptWide},
 	})
 }
 
@@ -200,6 +200,16 @@ func scriptRewrite(ts *testscript.TestScript, neg bool, args []string) {
 func scriptQuoteLate(ts *testscript.TestScript, neg bool, args []string) {
 	text := "a,b\n" + strings.Repeat("1,x\n", 40_000) + "2,\"y\n" + strings.Repeat("1,x\n", 40_000)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+}
+
+// scriptGrow writes a table whose column late has few values in the part that is looked at before the run.
+func scriptGrow(ts *testscript.TestScript, neg bool, args []string) {
+	var b strings.Builder
+	b.WriteString("x,late\n")
+	for i := range 30_000 {
+		fmt.Fprintf(&b, "%d.5,%d\n", i*7919%30_011, i%(5+40*(i/25_000)))
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.String()), 0o644))
 }
 
 func scriptRandom(ts *testscript.TestScript, neg bool, args []string) {

@@ -22,7 +22,7 @@ func printValidation(w io.Writer, v *summary.Validation) {
 		c := &v.Candidates[i]
 		row := []string{plain(c.Name)}
 		for _, f := range figures {
-			row = append(row, c.Score(f.Name))
+			row = append(row, c.Score(f))
 		}
 		table = append(table, row)
 	}

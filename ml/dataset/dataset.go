@@ -1,8 +1,9 @@
-// Package dataset is a table ready for learning: features, classes, and what travels with them.
+// Package dataset is a table ready for learning: features, classes or numbers to predict, and what travels with them.
 package dataset
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -12,25 +13,40 @@ import (
 
 // Keys of the metadata of a table.
 const (
-	metaTarget     = "target"     // name of the column that holds the class names
-	metaExpression = "expression" // the expression that gave the classes
-	metaClasses    = "classes"    // JSON list of the class names in their order
+	metaTarget     = "target"     // name of the column that holds the class names, or the numbers to predict
+	metaExpression = "expression" // the expression that gave the target
+	metaClasses    = "classes"    // JSON list of the class names in their order; null of numbers
 	metaFeatures   = "features"   // JSON list of the feature columns
 	metaRecipe     = "recipe"     // how raw columns become features
 	metaSplit      = "split"      // name of the column that the split goes by, if any
 )
 
-// Dataset is n rows with features and classes.
+// Dataset is n rows with features and a target: classes (Y and Classes are set), or numbers (Target is).
 type Dataset struct {
 	Features   []*frame.Column
 	Y          []int32 // class of each row, index into Classes
 	Classes    []string
+	Target     []float64       // number of each row, finite
 	Expression string          // of the target
 	Recipe     json.RawMessage // how raw columns become Features
 	Split      *frame.Column   // the column that the split goes by, or nil; it may be a feature too
 }
 
-// targetName returns the name of the column of classes: one that no other column has.
+// Numeric reports whether the target is a number, which makes learning it a regression.
+func (d *Dataset) Numeric() bool { return d.Target != nil }
+
+// Rows returns the number of rows.
+func (d *Dataset) Rows() int { return max(len(d.Y), len(d.Target)) }
+
+// TargetColumn returns the target under a name that no other column has. Its values are shared.
+func (d *Dataset) TargetColumn() *frame.Column {
+	if d.Numeric() {
+		return &frame.Column{Name: d.targetName(), Type: frame.Float, Num: d.Target}
+	}
+	return &frame.Column{Name: d.targetName(), Type: frame.Category, Codes: d.Y, Levels: d.Classes}
+}
+
+// targetName returns the name of the target's column: one that no other column has.
 func (d *Dataset) targetName() string {
 	for n := 1; ; n++ {
 		name := "target"
@@ -58,8 +74,8 @@ func (d *Dataset) Frame() (*frame.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	target := &frame.Column{Name: d.targetName(), Type: frame.Category, Codes: d.Y, Levels: d.Classes}
-	f := &frame.Frame{Rows: len(d.Y), Columns: append(slices.Clone(d.Features), target), Meta: map[string]string{
+	target := d.TargetColumn()
+	f := &frame.Frame{Rows: d.Rows(), Columns: append(slices.Clone(d.Features), target), Meta: map[string]string{
 		metaTarget: target.Name, metaExpression: d.Expression, metaClasses: string(classes), metaFeatures: string(features), metaRecipe: string(d.Recipe)}}
 	if d.Split != nil {
 		f.Meta[metaSplit] = d.Split.Name
@@ -90,11 +106,28 @@ func FromFrame(f *frame.Frame) (*Dataset, error) {
 		}
 	}
 	target := f.Column(f.Meta[metaTarget])
-	if target == nil || !target.Type.Textual() {
-		return nil, fmt.Errorf("the table has no column of classes %.80q", f.Meta[metaTarget])
+	switch {
+	case target == nil:
+	case d.Classes == nil && target.Type == frame.Float:
+		d.Target = target.Num
+		return d, checkNumbers(d.Target)
+	case d.Classes != nil && target.Type.Textual():
+		d.Y, err = ClassesOf(target, d.Classes)
+		return d, err
 	}
-	d.Y, err = ClassesOf(target, d.Classes)
-	return d, err
+	return nil, fmt.Errorf("the table has no target in the column %.80q", f.Meta[metaTarget])
+}
+
+func checkNumbers(target []float64) error {
+	if target == nil {
+		return errors.New("the table has no rows")
+	}
+	for i, v := range target {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("row %d has no finite target", i)
+		}
+	}
+	return nil
 }
 
 // ClassesOf returns the class of each row of a column of class names, as an index into classes.
@@ -125,6 +158,13 @@ func (d *Dataset) Take(rows []int32) *Dataset {
 	}
 	if d.Split != nil && t.Split == d.Split {
 		t.Split = d.Split.Take(rows)
+	}
+	if d.Numeric() {
+		t.Target = make([]float64, len(rows))
+		for i, r := range rows {
+			t.Target[i] = d.Target[r]
+		}
+		return &t
 	}
 	t.Y = make([]int32, len(rows))
 	for i, r := range rows {

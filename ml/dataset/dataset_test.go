@@ -57,6 +57,46 @@ func TestFrameRoundTrip(t *testing.T) {
 	}
 }
 
+func numbers() *Dataset {
+	d := sample()
+	d.Y, d.Classes, d.Target, d.Expression = nil, nil, []float64{1.5, -2, 1e300, 0}, "y"
+	return d
+}
+
+func TestNumbersRoundTrip(t *testing.T) {
+	d := numbers()
+	f, err := d.Frame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := FromFrame(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !back.Numeric() || back.Rows() != 4 || !slices.Equal(back.Target, d.Target) || back.Y != nil || back.Classes != nil || back.Expression != "y" || len(back.Features) != 2 {
+		t.Errorf("%+v comes back as %+v", d, back)
+	}
+	if got := back.Take([]int32{3, 0}); !slices.Equal(got.Target, []float64{0, 1.5}) || got.Rows() != 2 {
+		t.Errorf("took %+v", got)
+	}
+	for name, change := range map[string]func(target *frame.Column){
+		"a gap":    func(c *frame.Column) { c.Num = []float64{1, math.NaN(), 3, 4} },
+		"infinite": func(c *frame.Column) { c.Num = []float64{1, 2, 3, math.Inf(1)} },
+		"no rows":  func(c *frame.Column) { c.Num = nil },
+		"texts": func(c *frame.Column) {
+			*c = frame.Column{Name: c.Name, Type: frame.Category, Codes: make([]int32, 4), Levels: []string{"a"}}
+		},
+	} {
+		if f, err = numbers().Frame(); err != nil {
+			t.Fatal(err)
+		}
+		change(f.Column(f.Meta[metaTarget]))
+		if _, err := FromFrame(f); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
 func TestFromFrameRefuses(t *testing.T) {
 	for name, change := range map[string]func(f *frame.Frame){
 		"no features":     func(f *frame.Frame) { delete(f.Meta, metaFeatures) },

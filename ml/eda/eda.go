@@ -24,12 +24,14 @@ const (
 	maxSorted      = 200_000 // rows, evenly spaced, that quantiles are taken of
 )
 
-// Summary describes a table of features and classes.
+// Summary describes a table of features and classes, or numbers to predict.
 type Summary struct {
 	Rows        int          `json:"rows"`
-	Target      []ClassCount `json:"target"`
+	Target      []ClassCount `json:"target"` // null of numbers
 	Columns     []Column     `json:"columns"`
-	Correlation Correlation  `json:"correlation"`
+	Correlation Correlation  `json:"correlation"` // numbers to predict come first
+
+	Number *Column `json:"number,omitempty"` // the target, of numbers
 }
 
 // ClassCount is a class and its rows.
@@ -82,7 +84,7 @@ type Category struct {
 type Level struct {
 	Level   string `json:"level"`
 	Rows    int    `json:"rows"`
-	Classes []int  `json:"classes"`
+	Classes []int  `json:"classes"` // of a numeric target, all in one
 }
 
 // Correlation is Pearson's, between numeric columns, over the rows that have both values.
@@ -100,17 +102,31 @@ func Summarize(features []*frame.Column, y []int32, classes []string, cores int)
 	for _, c := range y {
 		s.Target[c].Rows++
 	}
+	s.describe(features, y, len(classes), cores)
+	s.Correlation = correlate(features, cores)
+	return s
+}
+
+// SummarizeNumbers describes features (each with n rows) and a numeric target (n). It is safe to share the columns.
+func SummarizeNumbers(features []*frame.Column, target *frame.Column, cores int) *Summary {
+	s := &Summary{Rows: target.Len(), Columns: make([]Column, len(features))}
+	s.describe(features, make([]int32, s.Rows), 1, cores)
+	number := describe(target, nil, 1)
+	s.Number = &number
+	s.Correlation = correlate(append([]*frame.Column{target}, features...), cores)
+	return s
+}
+
+func (s *Summary) describe(features []*frame.Column, y []int32, classes, cores int) {
 	var g errgroup.Group
 	g.SetLimit(max(1, cores))
 	for i, c := range features {
 		g.Go(func() error {
-			s.Columns[i] = describe(c, y, len(classes))
+			s.Columns[i] = describe(c, y, classes)
 			return nil
 		})
 	}
 	_ = g.Wait()
-	s.Correlation = correlate(features, cores)
-	return s
 }
 
 func describe(c *frame.Column, y []int32, classes int) Column {

@@ -1,8 +1,8 @@
-// Package feature turns the columns of a table into features and its target into classes.
+// Package feature turns the columns of a table into features and its target into classes or numbers.
 //
-// A Target is an expression: the name of a column with classes, a comparison on a numeric column (Profit > 0), several
-// thresholds on one (Profit < 0 | Profit < 100), which make ordered classes, or one value of a column against all others
-// (status == churned). A Recipe says how raw columns become
+// A Target is an expression: the name of a column with classes or of one with numbers, a comparison on a numeric column
+// (Profit > 0), several thresholds on one (Profit < 0 | Profit < 100), which make ordered classes, or one value of a column
+// against all others (status == churned). A Recipe says how raw columns become
 // features; it fits nothing, so the same recipe serves training and the scoring of raw rows.
 package feature
 
@@ -198,11 +198,46 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
+// Compares reports whether the target compares a column with something, so that it has classes whatever the column holds.
+func (t *Target) Compares() bool { return len(t.conditions) > 0 }
+
+// Numbers returns the number of every row of the target's column, NaN where it has none: a numeric target, for a regression.
+// The values are the column's own. Errors are of type *csv.InputError.
+func (t *Target) Numbers(c *frame.Column) ([]float64, error) {
+	name := csv.Quote(c.Name)
+	switch {
+	case t.Compares():
+		return nil, &csv.InputError{Message: fmt.Sprintf("a regression predicts a number, and the target compares %s with %s", name, csv.Quote(t.conditions[0].text)),
+			Hint: "name the column alone: --target " + csv.ShellQuote(c.Name)}
+	case c.Type == frame.Identifier:
+		return nil, &csv.InputError{Message: fmt.Sprintf("a regression predicts a number, and the target column %s holds identifiers", name), Hint: asInteger(c)}
+	case c.Type != frame.Integer && c.Type != frame.Float:
+		return nil, &csv.InputError{Message: fmt.Sprintf("a regression predicts a number, and the target column %s is of type %v", name, c.Type),
+			Hint: "choose a numeric column, or learn its values as classes: --set task=classification"}
+	}
+	least, most := math.Inf(1), math.Inf(-1)
+	for _, v := range c.Num {
+		if v == v {
+			least, most = min(least, v), max(most, v)
+		}
+	}
+	if least == most {
+		return nil, &csv.InputError{Message: fmt.Sprintf("every value of the target column %s is %s; learning needs two", name, numberText(least)), Hint: "choose another target"}
+	}
+	return c.Num, nil
+}
+
+// asInteger proposes to take identifiers for numbers.
+func asInteger(c *frame.Column) string {
+	return fmt.Sprintf("if it holds numbers, say so: --type %s", csv.ShellQuote(c.Name+"=integer"))
+}
+
 // Labels returns the class of every row of the target's column, -1 where it has no value, and the names of the classes in
-// their order. Errors are of type *csv.InputError.
-func (t *Target) Labels(c *frame.Column) ([]int32, []string, error) {
-	if len(t.conditions) == 0 {
-		return t.values(c)
+// their order. distinct is the number of values up to which those of a numeric column are classes, of other columns it is
+// MaxClasses. Errors are of type *csv.InputError.
+func (t *Target) Labels(c *frame.Column, distinct int) ([]int32, []string, error) {
+	if !t.Compares() {
+		return t.values(c, distinct)
 	}
 	if first := t.conditions[0]; len(t.conditions) == 1 && equality(first.op) && (c.Type.Textual() || c.Type == frame.Boolean && math.IsNaN(first.value)) {
 		y, err := first.compareText(c)
@@ -217,7 +252,7 @@ func (t *Target) Labels(c *frame.Column) ([]int32, []string, error) {
 		e := &csv.InputError{Message: fmt.Sprintf("the target compares the column %s, which is of type %v, with a number", csv.Quote(c.Name), c.Type),
 			Hint: fmt.Sprintf("compare a numeric column, or use the column's values as classes: --target %s", csv.ShellQuote(c.Name))}
 		if c.Type == frame.Identifier {
-			e.Hint = fmt.Sprintf("if it holds numbers, say so: --type %s", csv.ShellQuote(c.Name+"=integer"))
+			e.Hint = asInteger(c)
 		}
 		return nil, nil, e
 	}
@@ -282,12 +317,12 @@ func (t *Target) classes() []string {
 }
 
 // values makes a class of every value of a column.
-func (t *Target) values(c *frame.Column) ([]int32, []string, error) {
+func (t *Target) values(c *frame.Column, distinct int) ([]int32, []string, error) {
 	switch {
 	case c.Type == frame.Date:
 		return nil, nil, &csv.InputError{Message: fmt.Sprintf("the target column %s holds dates", csv.Quote(c.Name)), Hint: "choose a column with classes, or a comparison on a numeric column"}
 	case c.Type.Numeric():
-		return numericClasses(c)
+		return numericClasses(c, distinct)
 	}
 	rows := make([]int, len(c.Levels))
 	for _, code := range c.Codes {
@@ -302,8 +337,12 @@ func (t *Target) values(c *frame.Column) ([]int32, []string, error) {
 		}
 	}
 	if len(classes) > MaxClasses {
-		return nil, nil, &csv.InputError{Message: fmt.Sprintf("the target column %s has %d distinct values; a target has at most %d classes", csv.Quote(c.Name), len(classes), MaxClasses),
+		e := &csv.InputError{Message: fmt.Sprintf("the target column %s has %d distinct values; a target has at most %d classes", csv.Quote(c.Name), len(classes), MaxClasses),
 			Hint: "choose a column with fewer classes, or a comparison on a numeric column"}
+		if c.Type == frame.Identifier {
+			e.Hint += "; " + asInteger(c)
+		}
+		return nil, nil, e
 	}
 	slices.Sort(classes)
 	byLevel := make([]int32, len(c.Levels))
@@ -321,7 +360,7 @@ func (t *Target) values(c *frame.Column) ([]int32, []string, error) {
 	return y, classes, nil
 }
 
-func numericClasses(c *frame.Column) ([]int32, []string, error) {
+func numericClasses(c *frame.Column, most int) ([]int32, []string, error) {
 	var distinct []float64
 	for _, v := range c.Num {
 		if v != v {
@@ -331,8 +370,8 @@ func numericClasses(c *frame.Column) ([]int32, []string, error) {
 		if found {
 			continue
 		}
-		if len(distinct) == MaxDistinct {
-			return nil, nil, proposeThreshold(c)
+		if len(distinct) == most {
+			return nil, nil, tooManyNumbers(c, most)
 		}
 		distinct = slices.Insert(distinct, at, v)
 	}
@@ -362,8 +401,8 @@ func numberText(v float64) string {
 	return strconv.FormatFloat(v, 'g', -1, 64)
 }
 
-// proposeThreshold refuses a numeric target of many values and proposes its median.
-func proposeThreshold(c *frame.Column) error {
+// tooManyNumbers refuses classes of a numeric target of many values. It proposes a regression, or a threshold at its median.
+func tooManyNumbers(c *frame.Column, most int) error {
 	values := make([]float64, 0, len(c.Num))
 	for _, v := range c.Num {
 		if v == v {
@@ -375,10 +414,10 @@ func proposeThreshold(c *frame.Column) error {
 	if median == values[len(values)-1] { // nothing lies above it
 		median = values[0]
 	}
-	e := &csv.InputError{Message: fmt.Sprintf("the target column %s is numeric with more than %d distinct values", csv.Quote(c.Name), MaxDistinct),
-		Hint: "give a threshold, for example --target " + csv.ShellQuote(c.Name+" > "+numberText(median))}
-	if len(slices.Compact(values)) <= MaxClasses {
-		e.Hint += "; if its numbers name classes, --type " + csv.ShellQuote(c.Name+"=category")
+	e := &csv.InputError{Message: fmt.Sprintf("the target column %s is numeric with more than %d distinct values", csv.Quote(c.Name), most),
+		Hint: "to predict the number: --set task=regression; for two classes a threshold, as in --target " + csv.ShellQuote(c.Name+" > "+numberText(median))}
+	if most < MaxClasses && len(slices.Compact(values)) <= MaxClasses {
+		e.Hint += "; if its numbers name classes, --set task=classification"
 	}
 	return e
 }

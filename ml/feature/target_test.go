@@ -125,7 +125,7 @@ func FuzzParseTarget(f *testing.F) {
 			t.Fatalf("an exact name did not win: %+v", got)
 		}
 		c := &frame.Column{Name: got.Column, Type: frame.Float, Num: []float64{math.NaN(), -1, 0, 1, 1e300}}
-		y, classes, err := got.Labels(c)
+		y, classes, err := got.Labels(c, MaxDistinct)
 		if err != nil {
 			input(t, err)
 			return
@@ -184,7 +184,7 @@ func TestLabels(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			y, classes, err := target.Labels(tt.column)
+			y, classes, err := target.Labels(tt.column, MaxDistinct)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -211,7 +211,7 @@ func TestLabelsErrors(t *testing.T) {
 		column           *frame.Column
 		message, hint    string
 	}{
-		{"many numbers", "x", many, `the target column "x" is numeric with more than 20 distinct values`, "--target 'x > 10'; if its numbers name classes, --type 'x=category'"},
+		{"many numbers", "x", many, `the target column "x" is numeric with more than 20 distinct values`, "--target 'x > 10'; if its numbers name classes, --set task=classification"},
 		{"a median that nothing exceeds", "x", most, "more than 20 distinct values", "--target 'x > 0'"},
 		{"many texts", "x", texts, "101 distinct values", "fewer classes"},
 		{"dates", "x", &frame.Column{Name: "x", Type: frame.Date, Days: []int32{1}}, "holds dates", "choose a column"},
@@ -228,14 +228,14 @@ func TestLabelsErrors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, _, err = target.Labels(tt.column)
+			_, _, err = target.Labels(tt.column, MaxDistinct)
 			if e := input(t, err); !strings.Contains(e.Message, tt.message) || !strings.Contains(e.Hint, tt.hint) {
 				t.Errorf("%q with %q, want %q with %q", e.Message, e.Hint, tt.message, tt.hint)
 			}
 		})
 	}
 	twenty := &frame.Column{Name: "x", Type: frame.Integer, Num: many.Num[:20]}
-	if _, classes, err := (&Target{Column: "x"}).Labels(twenty); err != nil || len(classes) != 20 {
+	if _, classes, err := (&Target{Column: "x"}).Labels(twenty, MaxDistinct); err != nil || len(classes) != 20 {
 		t.Errorf("20 numbers: %d classes, %v", len(classes), err)
 	}
 }

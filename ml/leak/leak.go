@@ -102,14 +102,21 @@ func (p part) look() finding {
 	return f
 }
 
-// halves divides the rows in two by a hash of their number, so that no order of the rows can line up with it.
+// halfOf divides rows in two by a hash of their number, so that no order of the rows can line up with it.
+func halfOf(rows int) []uint8 {
+	half := make([]uint8, rows)
+	for i := range half {
+		half[i] = uint8(num.Scramble(uint64(i)) & 1)
+	}
+	return half
+}
+
 func (p part) halves() (a, b part) {
 	var rows [2][]int32
 	var y [2][]int32
-	for i, class := range p.y {
-		h := num.Scramble(uint64(i)) & 1
+	for i, h := range halfOf(len(p.y)) {
 		rows[h] = append(rows[h], int32(i))
-		y[h] = append(y[h], class)
+		y[h] = append(y[h], p.y[i])
 	}
 	return part{p.column.Take(rows[0]), y[0], p.classes}, part{p.column.Take(rows[1]), y[1], p.classes}
 }

@@ -9,6 +9,9 @@ import (
 	"github.com/hashline/hashline/ml/num"
 )
 
+// ErrTooLarge is the error of a target whose weights are beyond 1e200.
+var ErrTooLarge = errors.New("the target is out of range: divide it by a constant")
+
 // RegressionOptions of a fit. Names and meanings are scikit-learn's.
 type RegressionOptions struct {
 	Alpha     float64 // strength of the penalty; 0 means 1
@@ -58,7 +61,7 @@ func FitRegression(columns []*frame.Column, y []float64, o RegressionOptions) (*
 			m.Weights[i] += float64(mean * unit)
 		}
 		if math.Abs(m.Weights[i]) > maxWeight {
-			return nil, errors.New("the target is out of range: divide it by a constant")
+			return nil, ErrTooLarge
 		}
 	}
 	m.Classes, m.Objective = 0, num.Float(float64(m.Objective)*unit*unit)

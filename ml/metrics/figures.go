@@ -2,16 +2,21 @@ package metrics
 
 import "slices"
 
-// Named is a figure of Metrics by its name in JSON.
+// Named is a figure of Metrics or Regression by its name in JSON.
 type Named struct {
 	Name, Title string
 	Smaller     bool // is better
+	InUnits     bool // of the target; others are shares, or near 1
 }
 
 // Figures are those by which models can be compared, in the order in which they are shown.
 var Figures = []Named{
-	{"accuracy", "accuracy", false}, {"balanced_accuracy", "balanced accuracy", false}, {"precision", "precision", false}, {"recall", "recall", false}, {"f1", "F1", false},
-	{"roc_auc", "ROC AUC", false}, {"average_precision", "average precision", false}, {"log_loss", "log loss", true}, {"brier", "Brier score", true},
+	{Name: "accuracy", Title: "accuracy"}, {Name: "balanced_accuracy", Title: "balanced accuracy"}, {Name: "precision", Title: "precision"}, {Name: "recall", Title: "recall"},
+	{Name: "f1", Title: "F1"}, {Name: "roc_auc", Title: "ROC AUC"}, {Name: "average_precision", Title: "average precision"},
+	{Name: "log_loss", Title: "log loss", Smaller: true}, {Name: "brier", Title: "Brier score", Smaller: true},
+	{Name: "rmse", Title: "RMSE", Smaller: true, InUnits: true}, {Name: "mae", Title: "MAE", Smaller: true, InUnits: true},
+	{Name: "median_absolute_error", Title: "median error", Smaller: true, InUnits: true}, {Name: "max_error", Title: "largest error", Smaller: true, InUnits: true},
+	{Name: "r2", Title: "R2"},
 }
 
 // FigureNamed returns the figure of that name.

@@ -1,4 +1,4 @@
-// Package metrics judges class probabilities against the truth.
+// Package metrics judges class probabilities and numeric predictions against the truth.
 //
 // Names and definitions are scikit-learn's (sklearn.metrics, version 1.9). With two classes, precision, recall, F1, the
 // areas and the curves are those of the second class; with more they are unweighted means over the classes, each against
@@ -25,6 +25,12 @@ type Metrics struct {
 	AveragePrecision num.Float `json:"average_precision"`
 	LogLoss          num.Float `json:"log_loss"` // nats per row; probabilities are clipped at 2^-52
 	Brier            num.Float `json:"brier"`    // two classes: mean (p-y)^2 of the second; more: summed over the classes
+}
+
+// Undefined returns metrics of which none is defined.
+func Undefined() Metrics {
+	none := num.Float(math.NaN())
+	return Metrics{none, none, none, none, none, none, none, none, none}
 }
 
 // ClassMetrics are the figures of one class against the rest.

@@ -18,20 +18,20 @@ const Schema = "hashline.model/1"
 // Model is a trained model as JSON. Exactly one of Tree and Linear is set.
 type Model struct {
 	Schema  string          `json:"schema"`
-	Kind    string          `json:"kind"`   // decision_tree, random_forest, extra_trees, gradient_boosting or logistic_regression
-	Engine  string          `json:"engine"` // what trained it: native or golearn
-	Target  string          `json:"target"` // the expression that gave the classes
-	Classes []string        `json:"classes"`
-	Recipe  json.RawMessage `json:"recipe"` // how raw columns become features; see package feature
+	Kind    string          `json:"kind"`    // decision_tree, random_forest, extra_trees, gradient_boosting, logistic_regression or ridge
+	Engine  string          `json:"engine"`  // what trained it: native or golearn
+	Target  string          `json:"target"`  // the expression that gave the classes, or the column of numbers
+	Classes []string        `json:"classes"` // null of a model of numbers
+	Recipe  json.RawMessage `json:"recipe"`  // how raw columns become features; see package feature
 	Tree    *tree.Ensemble  `json:"tree,omitempty"`
 	Linear  *linear.Model   `json:"linear,omitempty"`
 	Columns []string        `json:"features"` // names in the estimator's order
 }
 
-// Estimator predicts class probabilities.
+// Estimator predicts class probabilities, n x classes, or n numbers.
 type Estimator interface {
 	Predict(columns []*frame.Column, cores int) ([]float64, error)
-	PredictPermuted(columns []*frame.Column, permutations [][]int32, cores int, visit func(feature, permutation int, proba []float64)) error
+	PredictPermuted(columns []*frame.Column, permutations [][]int32, cores int, visit func(feature, permutation int, predicted []float64)) error
 }
 
 // Estimator returns the one that is set.
@@ -42,7 +42,8 @@ func (m *Model) Estimator() Estimator {
 	return m.Linear
 }
 
-// Predict returns the class probabilities of the rows of a table of features: n x classes, row-major.
+// Predict returns the class probabilities of the rows of a table of features: n x classes, row-major; of a model of numbers
+// one for each row.
 func (m *Model) Predict(f *frame.Frame, cores int) ([]float64, error) {
 	columns, err := f.Select(m.Columns...)
 	if err != nil {

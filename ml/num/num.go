@@ -59,6 +59,18 @@ func Sum(v []float64) float64 {
 	return total
 }
 
+// Mean is the mean of finite numbers, which is finite though their sum may not be.
+func Mean(v []float64) float64 {
+	if sum := Sum(v); !math.IsInf(sum, 0) && !math.IsNaN(sum) {
+		return sum / float64(len(v))
+	}
+	parts := make([]float64, len(v))
+	for i, x := range v {
+		parts[i] = x / float64(len(v))
+	}
+	return Sum(parts)
+}
+
 // Dot is the Sum of the products.
 func Dot(a, b []float64) float64 {
 	var s [lanes]float64

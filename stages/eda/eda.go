@@ -28,6 +28,11 @@ func Kind() pipeline.Kind {
 				return err
 			}
 			table, _ := c.Ref("table")
+			if d.Numeric() {
+				target := d.TargetColumn()
+				target.Name = d.Expression
+				return c.WriteJSON("summary", Summary{table.Digest, eda.SummarizeNumbers(d.Features, target, c.Cores)})
+			}
 			return c.WriteJSON("summary", Summary{table.Digest, eda.Summarize(d.Features, d.Y, d.Classes, c.Cores)})
 		},
 	}

@@ -61,36 +61,43 @@ func Kind() pipeline.Kind {
 	}
 }
 
-func run(_ context.Context, c *pipeline.Call) error {
-	p := c.Params.(*Params)
+// inputs reads the model and the test part, and lets the one predict the other.
+func inputs(c *pipeline.Call) (m *model.Model, d *dataset.Dataset, predicted []float64, err error) {
 	blob, err := c.Input("model")
 	if err != nil {
-		return err
+		return nil, nil, nil, err
 	}
 	b, err := io.ReadAll(blob)
 	if err != nil {
-		return fmt.Errorf("input model: %w", err)
+		return nil, nil, nil, fmt.Errorf("input model: %w", err)
 	}
-	m, err := model.Parse(b)
-	if err != nil {
-		return err
+	if m, err = model.Parse(b); err != nil {
+		return nil, nil, nil, err
 	}
-	d, err := tables.ReadDataset(c, "test")
-	if err != nil {
-		return err
+	if d, err = tables.ReadDataset(c, "test"); err != nil {
+		return nil, nil, nil, err
 	}
 	if !slices.Equal(d.Names(), m.Columns) || !slices.Equal(d.Classes, m.Classes) {
-		return errors.New("the model and the test part do not have the same features and classes")
+		return nil, nil, nil, errors.New("the model and the test part do not have the same features and classes")
 	}
-	proba, err := m.Estimator().Predict(d.Features, c.Cores)
+	predicted, err = m.Estimator().Predict(d.Features, c.Cores)
+	return m, d, predicted, err
+}
+
+func run(_ context.Context, c *pipeline.Call) error {
+	p := c.Params.(*Params)
+	m, d, proba, err := inputs(c)
 	if err != nil {
 		return err
+	}
+	if d.Numeric() {
+		return errors.New("the target is a number: its models are judged by evaluate_regression")
 	}
 	evaluation, curves, err := metrics.Evaluate(proba, d.Y, d.Classes)
 	if err != nil {
 		return err
 	}
-	drops, err := importance.Permutation(m.Estimator(), d.Features, proba, d.Y, len(d.Classes), num.Mix(c.Seed, 0x706572), p.Repeats, c.Cores)
+	drops, err := importance.Permutation(m.Estimator(), d.Features, proba, d.Y, len(d.Classes), permuteSeed(c.Seed), p.Repeats, c.Cores)
 	if err != nil {
 		return err
 	}
@@ -100,6 +107,9 @@ func run(_ context.Context, c *pipeline.Call) error {
 		c.WriteJSON("curves", curves),
 		c.WriteJSON("importance", Importance{p.Model, *drops}))
 }
+
+// permuteSeed keeps the permutations apart from other draws of the same seed.
+func permuteSeed(seed uint64) uint64 { return num.Mix(seed, 0x706572) }
 
 // predictions is a table of the rows of the test part in their order.
 func predictions(d *dataset.Dataset, proba []float64) *frame.Frame {

@@ -34,6 +34,7 @@ import (
 	"github.com/hashline/hashline/stages/train/gradientboosting"
 	"github.com/hashline/hashline/stages/train/logistic"
 	"github.com/hashline/hashline/stages/train/randomforest"
+	"github.com/hashline/hashline/stages/train/ridge"
 )
 
 // bench runs stages one by one over a store.
@@ -49,7 +50,7 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := pipeline.NewRegistry(nil, load.Kind(), preprocess.Kind(), splitdata.Kind(), decisiontree.Trainer().Kind, golearntrees.Tree().Kind, golearntrees.Forest().Kind, extratrees.Trainer().Kind, gradientboosting.Trainer().Kind, randomforest.Trainer().Kind, logistic.Trainer().Kind, evaluate.Kind(), golearnscores.Kind())
+	r, err := pipeline.NewRegistry(nil, load.Kind(), preprocess.Kind(), splitdata.Kind(), decisiontree.Trainer().Kind, golearntrees.Tree().Kind, golearntrees.Forest().Kind, extratrees.Trainer().Kind, gradientboosting.Trainer().Kind, randomforest.Trainer().Kind, logistic.Trainer().Kind, ridge.Trainer().Kind, evaluate.Kind(), evaluate.Regression(), golearnscores.Kind())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +192,7 @@ func TestRawRowsGetWhatEvaluationSaw(t *testing.T) {
 	}
 }
 
-// predictRaw scores the file and returns the probabilities by amount.
+// predictRaw scores the file and returns the probabilities, or the number, by amount.
 func (b *bench) predictRaw(m *model.Model, notes artifact.Ref, text string) map[float64][]float64 {
 	b.Helper()
 	var report csv.Report
@@ -222,7 +223,8 @@ func (b *bench) predictRaw(m *model.Model, notes artifact.Ref, text string) map[
 			b.Fatal(err)
 		}
 		for i, amount := range f.Column("amount").Num {
-			rows[amount] = proba[i*len(m.Classes) : (i+1)*len(m.Classes)]
+			k := max(1, len(m.Classes))
+			rows[amount] = proba[i*k : (i+1)*k]
 		}
 	}
 }
@@ -475,7 +477,7 @@ func TestParamsAreChecked(t *testing.T) {
 		name  string
 		value any
 	}{
-		{"split_data", "method", "random"}, {"split_data", "test_size", 0}, {"split_data", "test_size", 1}, {"split_data", "test_size", "0.2"},
+		{"split_data", "method", "halves"}, {"split_data", "test_size", 0}, {"split_data", "test_size", 1}, {"split_data", "test_size", "0.2"},
 		{"train_decision_tree", "max_depth", -1}, {"train_decision_tree", "min_samples_leaf", 0}, {"train_decision_tree", "min_samples_split", 1},
 		{"train_decision_tree", "max_bins", 1}, {"train_decision_tree", "max_bins", 1 << 20}, {"train_decision_tree", "laplace", -1},
 		{"train_random_forest", "trees", 0}, {"train_random_forest", "trees", 1 << 20}, {"train_random_forest", "max_features", 1.5}, {"train_random_forest", "max_bins", 1 << 20},

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 
@@ -186,13 +185,11 @@ func (i *info) caption() string {
 
 // baselines are what the models have to beat.
 func (i *info) baselines() []chart.ModelMetrics {
-	none := num.Float(math.NaN())
-	undefined := metrics.Metrics{Accuracy: none, BalancedAccuracy: none, Precision: none, Recall: none, F1: none, ROCAUC: none, AveragePrecision: none}
-	majority := undefined
+	majority := metrics.Undefined()
 	majority.Accuracy = i.Baseline.Majority.Accuracy
 	list := []chart.ModelMetrics{{Model: "baseline: always " + i.Baseline.Majority.Class, Metrics: majority, Baseline: true}}
 	if s := i.Baseline.Stump; s != nil {
-		stump := undefined
+		stump := metrics.Undefined()
 		stump.Accuracy, stump.ROCAUC = s.Accuracy, s.ROCAUC
 		list = append(list, chart.ModelMetrics{Model: "baseline: stump on " + s.Feature, Metrics: stump, Baseline: true})
 	}

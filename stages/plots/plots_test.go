@@ -39,7 +39,7 @@ func inputs(t *testing.T) Inputs {
 	}
 	table := artifact.DigestOf([]byte("table"))
 	info := splitdata.Info{Table: table, Seed: 43, Method: splitdata.Group, Column: "Order ID", TestSize: 0.25, TestRows: 6}
-	info.Baseline.Majority = splitdata.Majority{Class: "yes", Accuracy: 0.6}
+	info.Baseline.Majority = &splitdata.Majority{Class: "yes", Accuracy: 0.6}
 	drops := importance.Report{Repeats: 5, Features: []importance.Feature{{Name: "x", Mean: 0.1, SD: 0.01}, {Name: "z", Mean: num.Float(math.NaN())}}}
 	judged, found := encode(t, evaluate.Metrics{Model: "m", Evaluation: *e}), encode(t, evaluate.Importance{Model: "m", Report: drops})
 	compared := validate.Results{Folds: 2, Method: splitdata.Group, Rows: 18, Scoring: "roc_auc"}

@@ -1,4 +1,4 @@
-// Package preprocess is the stage that makes features and classes of a table, without fitting anything.
+// Package preprocess is the stage that makes features and a target of a table, without fitting anything.
 package preprocess
 
 import (
@@ -17,8 +17,23 @@ import (
 // Params of the stage.
 type Params struct {
 	Target   string         `json:"target"`
+	Task     string         `json:"task,omitempty"` // regression, classification, or nothing: classes, of a numeric column if they are few
 	Features feature.Choice `json:"features"`
 	Split    string         `json:"split,omitempty"` // a column that the split goes by, kept beside the features
+}
+
+// Tasks: what is to be learned of the target.
+const (
+	Classification = "classification" // classes; of a numeric column, its values
+	Regression     = "regression"     // numbers
+)
+
+// Validate implements pipeline's check of parameters.
+func (p *Params) Validate() error {
+	if p.Task != "" && p.Task != Classification && p.Task != Regression {
+		return fmt.Errorf("task %.40q is neither classification nor regression", p.Task)
+	}
+	return nil
 }
 
 // Notes say what was decided, and what was left out.
@@ -36,7 +51,7 @@ type Notes struct {
 type TargetNotes struct {
 	Expression string       `json:"expression"`
 	Column     string       `json:"column"`
-	Classes    []ClassCount `json:"classes"`
+	Classes    []ClassCount `json:"classes"` // null of numbers
 }
 
 // ClassCount is a class and its rows.
@@ -48,7 +63,7 @@ type ClassCount struct {
 // Kind describes the stage. Output table is a dataset, output notes are Notes.
 func Kind() pipeline.Kind {
 	return pipeline.Kind{
-		Name: "preprocess", Doc: "makes features and classes, drops repeated rows", Package: "stages/preprocess",
+		Name: "preprocess", Doc: "makes features and the target, drops repeated rows", Package: "stages/preprocess",
 		Inputs: []pipeline.InputSpec{{Role: "table"}},
 		Outputs: []pipeline.OutputSpec{{Name: "table", Class: pipeline.Result, MediaType: tables.MediaType},
 			{Name: "notes", Class: pipeline.Result, MediaType: "application/json"}},
@@ -113,14 +128,10 @@ func Prepare(t Table, p *Params) (*dataset.Dataset, *Notes, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	y, classes, err := target.Labels(f.Column(target.Column))
-	if err != nil {
+	d := &dataset.Dataset{Expression: target.Expression}
+	if err := notes.target(d, f, target, p.Task, repeats); err != nil {
 		return nil, nil, err
 	}
-	if y, err = notes.keep(f, y, repeats); err != nil {
-		return nil, nil, err
-	}
-	d := &dataset.Dataset{Y: y, Classes: classes, Expression: target.Expression}
 	if err := notes.features(d, f, p); err != nil {
 		return nil, nil, err
 	}
@@ -142,14 +153,49 @@ func scan(t Table, f *frame.Frame, p *Params, target string) (*repeats, error) {
 	return r, err
 }
 
-// keep drops the rows of f that have no class or are repetitions, counts them, and returns the classes of the others.
-func (n *Notes) keep(f *frame.Frame, y []int32, r *repeats) ([]int32, error) {
+// target makes the target of the dataset, and drops the rows that are repetitions or have none.
+func (n *Notes) target(d *dataset.Dataset, f *frame.Frame, t *feature.Target, task string, r *repeats) (err error) {
+	c := f.Column(t.Column)
+	if task == Regression {
+		if d.Target, err = t.Numbers(c); err != nil {
+			return err
+		}
+		rows, err := n.keep(f, func(i int) bool { return d.Target[i] == d.Target[i] }, r)
+		d.Target = take(d.Target, rows)
+		return err
+	}
+	distinct := feature.MaxDistinct
+	if task == Classification {
+		distinct = feature.MaxClasses
+	}
+	if d.Y, d.Classes, err = t.Labels(c, distinct); err != nil {
+		return err
+	}
+	rows, err := n.keep(f, func(i int) bool { return d.Y[i] >= 0 }, r)
+	d.Y = take(d.Y, rows)
+	return err
+}
+
+// take returns the given rows, all for nil.
+func take[T any](v []T, rows []int32) []T {
+	if rows == nil {
+		return v
+	}
+	kept := make([]T, len(rows))
+	for i, r := range rows {
+		kept[i] = v[r]
+	}
+	return kept
+}
+
+// keep drops the rows of f that have no target or are repetitions, counts them, and returns the others, nil for all.
+func (n *Notes) keep(f *frame.Frame, has func(i int) bool, r *repeats) ([]int32, error) {
 	rows := make([]int32, 0, f.Rows)
 	for i := range f.Rows {
 		switch {
 		case r.repeated(i):
 			n.Duplicates++
-		case y[i] < 0:
+		case !has(i):
 			n.MissingTarget++
 		default:
 			rows = append(rows, int32(i))
@@ -161,7 +207,7 @@ func (n *Notes) keep(f *frame.Frame, y []int32, r *repeats) ([]int32, error) {
 			Hint: "choose another target, or check which texts count as missing"}
 	}
 	if len(rows) == f.Rows {
-		return y, nil
+		return nil, nil
 	}
 	f.Rows = len(rows)
 	for i, c := range f.Columns {
@@ -169,11 +215,7 @@ func (n *Notes) keep(f *frame.Frame, y []int32, r *repeats) ([]int32, error) {
 			f.Columns[i] = c.Take(rows) // one at a time: the whole column is garbage then
 		}
 	}
-	kept := make([]int32, len(rows))
-	for i, r := range rows {
-		kept[i] = y[r]
-	}
-	return kept, nil
+	return rows, nil
 }
 
 // features makes the features of the dataset, and the notes on them.

@@ -1,16 +1,21 @@
 // Package splitdata is the stage that divides a dataset into a training and a test part, and says what a model has to
-// beat: the majority and the best stump. It also warns of features that tell the target all alone.
+// beat: the majority and the best stump, or of numbers the mean and the best cut. It also warns of features that tell the
+// target all alone.
 package splitdata
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/ml/dataset"
 	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/leak"
+	"github.com/hashline/hashline/ml/metrics"
 	"github.com/hashline/hashline/ml/num"
 	"github.com/hashline/hashline/ml/split"
 	"github.com/hashline/hashline/pipeline"
@@ -20,9 +25,16 @@ import (
 // Methods of splitting.
 const (
 	Stratified = "stratified" // every class has its share of the test part
+	Random     = "random"     // any row may go to it
 	Group      = "group"      // rows with the same value of a column stay together
 	Time       = "time"       // the latest rows are the test part
 )
+
+// Methods are all of them.
+var Methods = []string{Stratified, Random, Group, Time}
+
+// ByColumn reports whether a column says which rows stay together, or which come last.
+func ByColumn(method string) bool { return method == Group || method == Time }
 
 // Params of the stage.
 type Params struct {
@@ -32,8 +44,8 @@ type Params struct {
 
 // Validate implements pipeline's check of parameters.
 func (p *Params) Validate() error {
-	if p.Method != Stratified && p.Method != Group && p.Method != Time {
-		return fmt.Errorf("method %.40q is none of stratified, group and time", p.Method)
+	if !slices.Contains(Methods, p.Method) {
+		return fmt.Errorf("method %.40q is none of %s", p.Method, strings.Join(Methods, ", "))
 	}
 	if !(p.TestSize > 0 && p.TestSize < 1) {
 		return fmt.Errorf("test_size is %v, want a share between 0 and 1", p.TestSize)
@@ -50,9 +62,11 @@ type Info struct {
 	TestSize  float64         `json:"test_size"`
 	TrainRows int             `json:"train_rows"`
 	TestRows  int             `json:"test_rows"`
-	Classes   []Class         `json:"classes"`
+	Classes   []Class         `json:"classes"` // null of numbers
 	Baseline  Baseline        `json:"baseline"`
-	Leaks     []leak.Leak     `json:"leaks"`
+	Leaks     []leak.Leak     `json:"leaks"` // null of numbers
+
+	NumberLeaks []leak.NumberLeak `json:"number_leaks,omitempty"` // of numbers
 }
 
 // Class is a class and its rows in both parts.
@@ -62,10 +76,19 @@ type Class struct {
 	Test  int    `json:"test"`
 }
 
-// Baseline is what a model has to beat on the test part.
+// Baseline is what a model has to beat on the test part: Majority and Stump of classes, Mean and Cut of numbers. There is
+// no Stump or Cut without features.
 type Baseline struct {
-	Majority Majority    `json:"majority"`
+	Majority *Majority   `json:"majority"`
 	Stump    *leak.Stump `json:"stump"`
+	Mean     *Mean       `json:"mean,omitempty"`
+	Cut      *leak.Cut   `json:"cut,omitempty"`
+}
+
+// Mean always answers the mean of the training part.
+type Mean struct {
+	Value num.Float `json:"value"`
+	metrics.Regression
 }
 
 // Majority always answers the most frequent class of the training part.
@@ -101,7 +124,7 @@ func run(_ context.Context, c *pipeline.Call) error {
 		return pipeline.BadInput("%v", err).WithHint("change the test size or the split")
 	}
 	train, test := d.Take(parts.Train), d.Take(parts.Test)
-	if err := enoughClasses(train); err != nil {
+	if err := enoughToLearn(train); err != nil {
 		return err
 	}
 	warnAbsent(c, "training", train, d.Counts())
@@ -119,17 +142,23 @@ func run(_ context.Context, c *pipeline.Call) error {
 	info.Method, info.TestSize, info.Seed = p.Method, p.TestSize, c.Seed
 	table, _ := c.Ref("table")
 	info.Table = table.Digest
-	if p.Method != Stratified {
+	if ByColumn(p.Method) {
 		info.Column = d.Split.Name
 	}
 	for _, l := range info.Leaks {
 		c.Warn("POSSIBLE_LEAK", fmt.Sprintf("%s alone tells the target (ROC AUC %.4f on the training part): was it known before?", csv.Quote(l.Feature), float64(l.ROCAUC)), l.Feature)
 	}
+	for _, l := range info.NumberLeaks {
+		c.Warn("POSSIBLE_LEAK", fmt.Sprintf("%s alone tells the order of the target (R2 of the ranks %.4f within the training part): was it known before?", csv.Quote(l.Feature), float64(l.R2)), l.Feature)
+	}
 	return c.WriteJSON("info", info)
 }
 
-// enoughRows wants two classes of two rows, and warns of classes of one.
+// enoughRows wants two classes of two rows, and warns of classes of one. What numbers want, divide finds out.
 func enoughRows(c *pipeline.Call, d *dataset.Dataset) error {
+	if d.Numeric() {
+		return nil
+	}
 	usable := 0
 	for class, n := range d.Counts() {
 		if n >= 2 {
@@ -155,8 +184,14 @@ func warnAbsent(c *pipeline.Call, name string, part *dataset.Dataset, all []int)
 	}
 }
 
-// enoughClasses wants two classes in the training part, which a split by group or time may not give.
-func enoughClasses(train *dataset.Dataset) error {
+// enoughToLearn wants two classes, or numbers, in the training part, which a split may not give.
+func enoughToLearn(train *dataset.Dataset) error {
+	if train.Numeric() {
+		if slices.Min(train.Target) == slices.Max(train.Target) {
+			return pipeline.BadInput("the training part has only one value of %s", csv.Quote(train.Expression)).WithHint("change the test size or the split")
+		}
+		return nil
+	}
 	present := 0
 	for _, n := range train.Counts() {
 		if n > 0 {
@@ -169,30 +204,62 @@ func enoughClasses(train *dataset.Dataset) error {
 	return nil
 }
 
+// Keys ranks the rows by their content, features and target; see split.Keys.
+func Keys(d *dataset.Dataset, seed uint64) []uint64 {
+	target := &frame.Column{Name: "class", Type: frame.Category, Codes: d.Y, Levels: d.Classes}
+	if d.Numeric() {
+		target = &frame.Column{Name: "number", Type: frame.Float, Num: d.Target}
+	}
+	return split.Keys(append(d.Features[:len(d.Features):len(d.Features)], target), d.Rows(), seed)
+}
+
 func divide(d *dataset.Dataset, p *Params, seed uint64) (split.Parts, error) {
-	keyed := append(d.Features[:len(d.Features):len(d.Features)], &frame.Column{Name: "class", Type: frame.Category, Codes: d.Y, Levels: d.Classes})
-	keys := split.Keys(keyed, len(d.Y), seed)
-	if p.Method != Stratified && d.Split == nil {
+	keys := Keys(d, seed)
+	if ByColumn(p.Method) && d.Split == nil {
 		return split.Parts{}, fmt.Errorf("a split by %s needs a column to go by", p.Method)
 	}
 	switch p.Method {
+	case Random: // as if all rows were of one class
+		return split.Stratified(make([]int32, d.Rows()), 1, keys, p.TestSize)
 	case Group:
 		return split.Group(d.Split, keys, p.TestSize, seed)
 	case Time:
 		return split.Time(d.Split, p.TestSize)
 	}
+	if d.Numeric() {
+		return split.Parts{}, errors.New("a stratified split needs classes, and the target is a number")
+	}
 	return split.Stratified(d.Y, len(d.Classes), keys, p.TestSize)
 }
 
 func describe(train, test *dataset.Dataset, cores int) (*Info, error) {
-	info := &Info{TrainRows: len(train.Y), TestRows: len(test.Y)}
+	info := &Info{TrainRows: train.Rows(), TestRows: test.Rows()}
+	if train.Numeric() {
+		return info, info.numbers(train, test, cores)
+	}
 	inTrain, inTest := train.Counts(), test.Counts()
 	for i, class := range train.Classes {
 		info.Classes = append(info.Classes, Class{class, inTrain[i], inTest[i]})
 	}
 	majority := train.Majority()
-	info.Baseline.Majority = Majority{train.Classes[majority], num.Float(float64(inTest[majority]) / float64(len(test.Y)))}
+	info.Baseline.Majority = &Majority{train.Classes[majority], num.Float(float64(inTest[majority]) / float64(len(test.Y)))}
 	var err error
 	info.Baseline.Stump, info.Leaks, err = leak.Look(train.Features, test.Features, train.Y, test.Y, len(train.Classes), cores)
 	return info, err
+}
+
+// numbers finds the baselines and possible leaks of a numeric target.
+func (i *Info) numbers(train, test *dataset.Dataset, cores int) error {
+	mean := num.Mean(train.Target)
+	constant := make([]float64, test.Rows())
+	for r := range constant {
+		constant[r] = mean
+	}
+	figures, _, err := metrics.EvaluateRegression(constant, test.Target)
+	if err != nil {
+		return err
+	}
+	i.Baseline.Mean = &Mean{num.Float(mean), *figures}
+	i.Baseline.Cut, i.NumberLeaks, err = leak.LookNumbers(train.Features, test.Features, train.Target, test.Target, cores)
+	return err
 }

@@ -50,6 +50,14 @@ func New[P any](k pipeline.Kind, kind, engine string, fit func(c *pipeline.Call,
 	return t
 }
 
+// WantClasses refuses a numeric target for a model that learns classes alone.
+func WantClasses(d *dataset.Dataset, kind, instead string) error {
+	if d.Numeric() {
+		return pipeline.BadInput("%s learns classes, and the target is a number", kind).WithHint("use %s", instead)
+	}
+	return nil
+}
+
 // Positive refuses a parameter below least.
 func Positive(name string, value, least int) error {
 	if value < least {

@@ -12,7 +12,7 @@ import (
 	"github.com/hashline/hashline/pipeline"
 )
 
-// ClassWeight says how much the rows of each class count: 1, unless it is "balanced" (every class counts alike) or names
+// ClassWeight says how much the rows of each class count: 1, as those of a numeric target do, unless it is "balanced" (every class counts alike) or names
 // classes and their weights.
 type ClassWeight struct {
 	balanced bool
@@ -59,10 +59,12 @@ func (w ClassWeight) Check() error {
 // Weights returns the weight of each class of a dataset, or nil where all are 1.
 func (w ClassWeight) Weights(d *dataset.Dataset) ([]float64, error) {
 	switch {
+	case w.IsZero():
+		return nil, nil
+	case d.Numeric():
+		return nil, pipeline.BadInput("class_weight is for classes, and the target is a number").WithHint("leave it out")
 	case w.balanced:
 		return d.Balanced(), nil
-	case len(w.of) == 0:
-		return nil, nil
 	}
 	weights := make([]float64, len(d.Classes))
 	for i := range weights {

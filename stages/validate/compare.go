@@ -17,11 +17,11 @@ import (
 )
 
 // defaults are the scorings of candidates that name none: the first that their task has.
-var defaults = []string{"roc_auc"}
+var defaults = []string{"roc_auc", "rmse"}
 
 // CompareParams are the parameters of the stage that compares.
 type CompareParams struct {
-	Scoring string `json:"scoring"` // empty: the area under the ROC curve
+	Scoring string `json:"scoring"` // empty: the area under the ROC curve, or of numbers the RMSE
 }
 
 // Validate implements pipeline's check of parameters.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/ml/dataset"
@@ -43,8 +45,8 @@ func (p *Params) Validate() error {
 	if p.Folds < 2 || p.Folds > split.MaxFolds {
 		return fmt.Errorf("folds is %d, want 2 to %d", p.Folds, split.MaxFolds)
 	}
-	if p.Method != splitdata.Stratified && p.Method != splitdata.Group && p.Method != splitdata.Time {
-		return fmt.Errorf("method %.40q is none of stratified, group and time", p.Method)
+	if !slices.Contains(splitdata.Methods, p.Method) {
+		return fmt.Errorf("method %.40q is none of %s", p.Method, strings.Join(splitdata.Methods, ", "))
 	}
 	return CheckSize(len(p.Candidates), p.Folds)
 }
@@ -102,7 +104,7 @@ func divide(_ context.Context, c *pipeline.Call) error {
 	warnRare(c, d, p)
 	column := &frame.Column{Name: "fold", Type: frame.Integer, Num: make([]float64, len(folds))}
 	design := Design{Folds: p.Folds, Method: p.Method, Rows: len(folds), FoldRows: make([]int, p.Folds), Candidates: p.Candidates}
-	if p.Method != splitdata.Stratified {
+	if splitdata.ByColumn(p.Method) {
 		design.Column = d.Split.Name
 	}
 	for i, f := range folds {
@@ -134,16 +136,20 @@ func divide(_ context.Context, c *pipeline.Call) error {
 }
 
 func foldsOf(d *dataset.Dataset, p *Params, seed uint64) ([]int32, error) {
-	if p.Method != splitdata.Stratified && d.Split == nil {
+	if splitdata.ByColumn(p.Method) && d.Split == nil {
 		return nil, fmt.Errorf("folds by %s need a column to go by", p.Method)
 	}
 	if p.Method == splitdata.Time {
 		return split.TimeFolds(d.Split, p.Folds)
 	}
-	keyed := append(d.Features[:len(d.Features):len(d.Features)], &frame.Column{Name: "class", Type: frame.Category, Codes: d.Y, Levels: d.Classes})
-	keys := split.Keys(keyed, len(d.Y), seed)
-	if p.Method == splitdata.Group {
+	keys := splitdata.Keys(d, seed)
+	switch {
+	case p.Method == splitdata.Group:
 		return split.GroupFolds(d.Split, keys, p.Folds, seed)
+	case p.Method == splitdata.Random: // as if all rows were of one class
+		return split.Folds(make([]int32, d.Rows()), 1, keys, p.Folds)
+	case d.Numeric():
+		return nil, errors.New("stratified folds need classes, and the target is a number")
 	}
 	return split.Folds(d.Y, len(d.Classes), keys, p.Folds)
 }

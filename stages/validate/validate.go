@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashline/hashline/ml/dataset"
 	"github.com/hashline/hashline/ml/metrics"
+	"github.com/hashline/hashline/ml/model"
 	"github.com/hashline/hashline/ml/num"
 	"github.com/hashline/hashline/ml/split"
 	"github.com/hashline/hashline/pipeline"
@@ -74,7 +75,7 @@ func Kind(t train.Trainer) pipeline.Kind {
 		if err != nil {
 			return err
 		}
-		folds, err := readFolds(c, len(d.Y))
+		folds, err := readFolds(c, d.Rows())
 		if err != nil {
 			return err
 		}
@@ -90,16 +91,8 @@ func Kind(t train.Trainer) pipeline.Kind {
 		if err != nil {
 			return err
 		}
-		proba, err := m.Estimator().Predict(judge.Features, c.Cores)
-		if err != nil {
-			return err
-		}
-		e, _, err := metrics.Evaluate(proba, judge.Y, judge.Classes)
-		if err != nil {
-			return err
-		}
-		s := Scores{Rows: len(judge.Y)}
-		if s.Scores, err = figures(e.Metrics); err != nil {
+		s := Scores{Rows: judge.Rows()}
+		if s.Scores, err = score(m, judge, c.Cores); err != nil {
 			return err
 		}
 		return c.WriteJSON("scores", s)
@@ -107,8 +100,31 @@ func Kind(t train.Trainer) pipeline.Kind {
 	return k
 }
 
-// learnable wants two classes in what is trained on.
+// score judges a model on a fold.
+func score(m *model.Model, d *dataset.Dataset, cores int) (map[string]num.Float, error) {
+	predicted, err := m.Estimator().Predict(d.Features, cores)
+	if err != nil {
+		return nil, err
+	}
+	if d.Numeric() {
+		e, _, err := metrics.EvaluateRegression(predicted, d.Target)
+		if err != nil {
+			return nil, err
+		}
+		return figures(e)
+	}
+	e, _, err := metrics.Evaluate(predicted, d.Y, d.Classes)
+	if err != nil {
+		return nil, err
+	}
+	return figures(e.Metrics)
+}
+
+// learnable wants two classes in what is trained on. Of numbers one is enough.
 func learnable(d *dataset.Dataset, fold int) error {
+	if d.Numeric() {
+		return nil
+	}
 	present := 0
 	for _, n := range d.Counts() {
 		if n > 0 {

@@ -83,7 +83,7 @@ func Superstore(target string) (train, test *dataset.Dataset, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if d.Y, d.Classes, err = t.Labels(f.Column("Profit")); err != nil {
+	if d.Y, d.Classes, err = t.Labels(f.Column("Profit"), feature.MaxDistinct); err != nil {
 		return nil, nil, err
 	}
 	parts, err := split.Stratified(d.Y, len(d.Classes), split.Keys(f.Columns, f.Rows, 42), 0.2)

@@ -25,3 +25,11 @@ for k, n in [(2, 500), (3, 500), (20, 800)]:
     print("  first class", [f"{v:.15g}" for v in (
         m.precision_score(y, label, average=None, zero_division=0)[0], m.recall_score(y, label, average=None)[0], m.f1_score(y, label, average=None)[0],
         m.roc_auc_score(y == 0, p[:, 0]), m.average_precision_score(y == 0, p[:, 0]))])
+
+# TestRegressionAgainstScikitLearn
+for n, size in [(1, 1), (2, 1e-3), (501, 1), (2000, 1e6)]:
+    i = np.arange(n)
+    actual, predicted = size * (i * 7919 % 1009 - 300.0), size * (i * 7919 % 1009 - 300.0 + (i * 37 % 101 - 40.0) * (1 + i % 5))
+    print(n, size, [f"{v:.15g}" for v in (
+        m.root_mean_squared_error(actual, predicted), m.mean_absolute_error(actual, predicted), m.median_absolute_error(actual, predicted),
+        m.max_error(actual, predicted), m.r2_score(actual, predicted) if n > 1 else np.nan)])

@@ -54,9 +54,15 @@ func Trainer() train.Trainer {
 		if err != nil {
 			return err
 		}
-		m.Tree, err = tree.FitTree(d.Features, d.Y, len(d.Classes), tree.Options{Criterion: criterion, MaxDepth: p.MaxDepth, MaxLeafNodes: p.MaxLeafNodes,
+		o := tree.Options{Criterion: criterion, MaxDepth: p.MaxDepth, MaxLeafNodes: p.MaxLeafNodes,
 			MinSamplesLeaf: p.MinSamplesLeaf, MinSamplesSplit: p.MinSamplesSplit, MaxBins: p.MaxBins, CCPAlpha: p.CCPAlpha, Laplace: p.Laplace,
-			ClassWeight: weights, Cores: c.Cores})
+			ClassWeight: weights, Cores: c.Cores}
+		if d.Numeric() {
+			o.Criterion, o.Laplace = 0, 0 // they are of classes
+			m.Tree, err = tree.FitTreeRegressor(d.Features, d.Target, o)
+			return err
+		}
+		m.Tree, err = tree.FitTree(d.Features, d.Y, len(d.Classes), o)
 		return err
 	})
 }

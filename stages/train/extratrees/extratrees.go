@@ -26,7 +26,13 @@ func Trainer() train.Trainer {
 		if err != nil {
 			return err
 		}
-		m.Tree, err = tree.FitExtraTrees(d.Features, d.Y, len(d.Classes), p.Options(len(d.Features), weights, c.Seed, c.Cores))
+		o := p.Options(len(d.Features), weights, c.Seed, c.Cores)
+		if d.Numeric() {
+			o.Criterion = 0 // it is of classes
+			m.Tree, err = tree.FitExtraTreesRegressor(d.Features, d.Target, o)
+			return err
+		}
+		m.Tree, err = tree.FitExtraTrees(d.Features, d.Y, len(d.Classes), o)
 		return err
 	})
 }

@@ -67,8 +67,11 @@ func Forest() train.Trainer {
 	})
 }
 
-// few refuses more rows than golearn learns from in reasonable time.
+// few refuses more rows than golearn learns from in reasonable time, and numbers, which it does not.
 func few(d *dataset.Dataset) error {
+	if err := train.WantClasses(d, "golearn", "engine: native"); err != nil {
+		return err
+	}
 	if len(d.Y) <= golearn.MaxRows {
 		return nil
 	}

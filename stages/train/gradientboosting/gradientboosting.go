@@ -12,7 +12,7 @@ import (
 	"github.com/hashline/hashline/stages/train"
 )
 
-// Params of the stage; names and meanings are those of scikit-learn's HistGradientBoostingClassifier.
+// Params of the stage; names and meanings are those of scikit-learn's HistGradientBoostingClassifier and -Regressor.
 type Params struct {
 	LearningRate       float64           `json:"learning_rate"`
 	MaxIter            int               `json:"max_iter"`       // rounds
@@ -56,12 +56,17 @@ func Trainer() train.Trainer {
 		if err != nil {
 			return err
 		}
-		if len(d.Y) > boost.MaxRows {
-			return pipeline.BadInput("gradient boosting takes at most %d training rows, and there are %d", boost.MaxRows, len(d.Y)).WithHint("use a random_forest")
+		if d.Rows() > boost.MaxRows {
+			return pipeline.BadInput("gradient boosting takes at most %d training rows, and there are %d", boost.MaxRows, d.Rows()).WithHint("use a random_forest")
 		}
-		m.Tree, err = boost.FitClassifier(d.Features, d.Y, len(d.Classes), boost.Options{LearningRate: p.LearningRate, Iterations: p.MaxIter,
+		o := boost.Options{LearningRate: p.LearningRate, Iterations: p.MaxIter,
 			MaxLeafNodes: p.MaxLeafNodes, MaxDepth: p.MaxDepth, MinSamplesLeaf: p.MinSamplesLeaf, L2: p.L2Regularization, MaxBins: p.MaxBins, ClassWeight: weights,
-			EarlyStopping: p.EarlyStopping, ValidationFraction: p.ValidationFraction, NoChange: p.NIterNoChange, Seed: c.Seed, Cores: c.Cores})
+			EarlyStopping: p.EarlyStopping, ValidationFraction: p.ValidationFraction, NoChange: p.NIterNoChange, Seed: c.Seed, Cores: c.Cores}
+		if d.Numeric() {
+			m.Tree, err = boost.FitRegressor(d.Features, d.Target, o)
+			return err
+		}
+		m.Tree, err = boost.FitClassifier(d.Features, d.Y, len(d.Classes), o)
 		return err
 	})
 }

@@ -40,6 +40,9 @@ func Trainer() train.Trainer {
 		Name: "train_logistic_regression", Doc: "trains a logistic regression", Package: "stages/train/logistic",
 		Params: func() any { return &Params{C: 1} },
 	}, "logistic_regression", "native", func(c *pipeline.Call, p *Params, d *dataset.Dataset, m *model.Model) error {
+		if err := train.WantClasses(d, "logistic_regression", "ridge"); err != nil {
+			return err
+		}
 		weights, err := p.ClassWeight.Weights(d)
 		if err != nil {
 			return err

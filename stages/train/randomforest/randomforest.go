@@ -29,6 +29,11 @@ func Trainer() train.Trainer {
 		}
 		o := p.Options(len(d.Features), weights, c.Seed, c.Cores)
 		o.OutOfBag = p.OOBScore
+		if d.Numeric() {
+			o.Criterion = 0 // it is of classes
+			m.Tree, err = tree.FitForestRegressor(d.Features, d.Target, o)
+			return err
+		}
 		m.Tree, err = tree.FitForest(d.Features, d.Y, len(d.Classes), o)
 		return err
 	})
