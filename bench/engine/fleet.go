@@ -28,7 +28,8 @@ const childVariable = "HASHLINE_ENGINE_CHILD"
 
 // role is what a process of workers is to do.
 type role struct {
-	Asynq   string // address: a bare asynq server with no-op tasks instead
+	Asynq   string // address: a bare asynq server instead, whose tasks last
+	Lasts   time.Duration
 	Redis   string // URL
 	Store   string // directory; empty: none
 	Workers int    // in this process, each with connections of its own
@@ -67,12 +68,12 @@ func child() error {
 	return r.work(ctx)
 }
 
-// asynqTask is the type of the no-op tasks of asynq alone.
+// asynqTask is the type of the tasks of asynq alone.
 const asynqTask = "noop"
 
 func (r role) serveAsynq(ctx context.Context) error {
 	s := asynq.NewServer(asynq.RedisClientOpt{Addr: r.Asynq}, asynq.Config{Concurrency: r.Slots, TaskCheckInterval: 10 * time.Millisecond, LogLevel: asynq.ErrorLevel})
-	if err := s.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error { return nil })); err != nil {
+	if err := s.Start(asynq.HandlerFunc(func(ctx context.Context, _ *asynq.Task) error { return last(ctx, r.Lasts) })); err != nil {
 		return err
 	}
 	fmt.Println("ready")

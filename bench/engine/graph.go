@@ -22,7 +22,7 @@ func graph(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	alone, _, err := b.asynqAlone(ctx, wide)
+	alone, _, err := b.asynqAlone(ctx, wide, 1, 0)
 	if err != nil {
 		return err
 	}

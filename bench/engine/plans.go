@@ -30,15 +30,26 @@ func kinds() []pipeline.Kind {
 	return []pipeline.Kind{
 		{Name: "noop", NeverCache: true, Inline: true, Inputs: in, Outputs: out, Run: func(_ context.Context, c *pipeline.Call) error { return give(c) }},
 		{Name: "pause", NeverCache: true, Inline: true, Inputs: in, Outputs: out, Params: func() any { return &pauseParams{} }, Run: func(ctx context.Context, c *pipeline.Call) error {
-			t := time.NewTimer(time.Duration(c.Params.(*pauseParams).Millis) * time.Millisecond)
-			defer t.Stop()
-			select {
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			case <-t.C:
-				return give(c)
+			if err := last(ctx, time.Duration(c.Params.(*pauseParams).Millis)*time.Millisecond); err != nil {
+				return err
 			}
+			return give(c)
 		}},
+	}
+}
+
+// last waits as long as a stage is to last; none is none.
+func last(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
 	}
 }
 

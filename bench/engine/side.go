@@ -157,12 +157,16 @@ func share(ctx context.Context, n int, f func(context.Context) error) error {
 	return group.Wait()
 }
 
-// asynqAlone returns the seconds that n no-op tasks take in asynq alone, with one worker process, from the first enqueue
-// until none is left, and the processor time.
-func (b *bench) asynqAlone(ctx context.Context, n int) (float64, cpu, error) {
-	w, err := b.start(role{Asynq: b.redis.addr, Slots: workerSlots})
-	if err != nil {
-		return 0, cpu{}, err
+// asynqAlone returns the seconds that n tasks take in asynq alone, with some worker processes, from the first enqueue until none is
+// left, and the processor time. The tasks do nothing but last.
+func (b *bench) asynqAlone(ctx context.Context, n, processes int, lasts time.Duration) (float64, cpu, error) {
+	var workers []*process
+	for range processes {
+		w, err := b.start(role{Asynq: b.redis.addr, Slots: workerSlots, Lasts: lasts})
+		if err != nil {
+			return 0, cpu{}, err
+		}
+		workers = append(workers, w)
 	}
 	before, err := b.used(ctx)
 	if err != nil {
@@ -181,13 +185,15 @@ func (b *bench) asynqAlone(ctx context.Context, n int) (float64, cpu, error) {
 	}
 	err = b.empty(ctx, "default")
 	seconds := time.Since(start).Seconds()
-	if stopped := w.stop(); err == nil {
-		err = stopped
+	for _, w := range workers {
+		if stopped := w.stop(); err == nil {
+			err = stopped
+		}
 	}
 	if err != nil {
 		return 0, cpu{}, err
 	}
-	c, err := b.since(ctx, before, w)
+	c, err := b.since(ctx, before, workers...)
 	return seconds, c, err
 }
 

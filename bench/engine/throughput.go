@@ -15,14 +15,18 @@ func throughput(ctx context.Context, b *bench) error {
 		return err
 	}
 	n := 9 * b.graphs
-	var alone, one, two []float64
+	var alone, pair, one, two []float64
 	var ofAsynq, ofOne cpu
 	for range b.rounds {
-		seconds, c, err := b.asynqAlone(ctx, n)
+		seconds, c, err := b.asynqAlone(ctx, n, 1, 0)
 		if err != nil {
 			return fmt.Errorf("asynq: %w", err)
 		}
 		alone, ofAsynq = append(alone, float64(n)/seconds), c
+		if seconds, _, err = b.asynqAlone(ctx, n, 2, 0); err != nil {
+			return fmt.Errorf("asynq: %w", err)
+		}
+		pair = append(pair, float64(n)/seconds)
 		seconds, c, err = b.nines(ctx, p, 1)
 		if err != nil {
 			return err
@@ -37,6 +41,7 @@ func throughput(ctx context.Context, b *bench) error {
 	const split = "  CPU us each: Redis + worker, its start included + submitter"
 	show("asynq alone, no-op tasks, one worker", perSecond(median(alone)), "")
 	show(split, ofAsynq.each(n), "")
+	show("  two workers, of one", fmt.Sprintf("%.2f", median(pair)/median(alone)), "")
 	show("no-op stages in graphs of nine, one worker", perSecond(median(one)), "")
 	show(split, ofOne.each(n), "")
 	show("  of asynq alone", fmt.Sprintf("%.2f", median(one)/median(alone)), ">= 0.40, better 0.50")
@@ -97,8 +102,14 @@ func slots(ctx context.Context, b *bench) error {
 			ideal, bound = b.limit, "the limit of no-op stages"
 		}
 		rate := float64(9*graphs) / seconds
+		alone, _, err := b.asynqAlone(ctx, 9*graphs, processes, lasts)
+		if err != nil {
+			return fmt.Errorf("asynq: %w", err)
+		}
 		show(fmt.Sprintf("%d slots in %d processes, 10 ms stages", n, processes), perSecond(rate), "")
 		show(fmt.Sprintf("  of the ideal %.0f/s (%s)", ideal, bound), fmt.Sprintf("%.2f", rate/ideal), ">= 0.90")
+		show("  asynq alone, as many tasks that last as long", perSecond(float64(9*graphs)/alone), "")
+		show("  of the same ideal", fmt.Sprintf("%.2f", float64(9*graphs)/alone/ideal), "")
 	}
 	return nil
 }
