@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -314,6 +315,43 @@ func TestPools(t *testing.T) {
 			pools, err := b.client.Pools(ctx)
 			return err == nil && slices.Equal(pools, []Pool{{"one", 1, 0}})
 		})
+	})
+}
+
+// A pool that is full hides none of the stages of another, however many wait for it.
+func TestFullPoolHidesNoOther(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		ctx := context.Background()
+		for _, name := range []string{"full", "free"} {
+			if err := b.client.SetPool(ctx, name, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		gate := filepath.Join(t.TempDir(), "open")
+		p := plan()
+		for i := range 120 {
+			s := stage(fmt.Sprintf("s%03d", i), "text", textParams{fmt.Sprint(i)})
+			if i == 0 {
+				s = stage("s000", "gate", gateParams{Open: gate})
+			}
+			s.Pool = "full"
+			p.Stages = append(p.Stages, s)
+		}
+		last := stage("last", "text", textParams{"last"})
+		last.Pool = "free"
+		p.Stages = append(p.Stages, last)
+		b.worker(WorkerOptions{Concurrency: 4})
+		id := b.submit(p)
+		until(t, func() bool {
+			s, err := b.client.load(ctx, id)
+			return err == nil && s.get("status", "last") == pipeline.Succeeded
+		})
+		if err := os.WriteFile(gate, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r, _ := b.wait(id); r.Status != pipeline.Succeeded {
+			t.Errorf("status %s", r.Status)
+		}
 	})
 }
 

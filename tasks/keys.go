@@ -37,7 +37,7 @@ func (k keyspace) cancelChannel() string { return string(k) + ":cancel" }
 //	PREFIX:{RUN}:stages  hash: FIELD|STAGE for the fields below
 //	PREFIX:{RUN}:down    hash: STAGE -> JSON list of the stages that need it
 //	PREFIX:{RUN}:outbox  sorted set: STAGE newline ATTEMPT, by the stage's place in the plan: ready, without a task yet
-//	PREFIX:{RUN}:pooled  the same for the stages of a pool
+//	PREFIX:{RUN}:pooled  the same for the stages of pools, each in a stretch of its own: meta has pools (how many) and pool|NAME (which)
 //	PREFIX:{RUN}:live    set: the stages that have a task or run
 //	PREFIX:{RUN}:timers  sorted set: the stages that wait, by the millisecond at which that may end
 //	PREFIX:{RUN}:events  stream

@@ -37,6 +37,17 @@ local function xadd(kind, s, attempt, worker, message, data)
   redis.call(unpack(a))
 end
 local function emit(kind, s, attempt, worker, message) xadd(kind, s, attempt, worker, message, '') end
+-- place is where a stage stands among those of the run's pools: each pool has a stretch of its own, so that a full one hides
+-- nothing of another.
+local stretch = 100000000
+local function place(pool, order)
+  local n = redis.call('HGET', meta, 'pool|'..pool)
+  if not n then
+    n = redis.call('HINCRBY', meta, 'pools', 1)
+    redis.call('HSET', meta, 'pool|'..pool, n)
+  end
+  return string.format('%.6f', n * stretch + order)
+end
 local function ended(status) return status == 'SUCCEEDED' or status == 'FAILED' or status == 'SKIPPED' or status == 'CANCELED' end
 -- keep keeps the outcome in which a stage returned stages, before it gets another: it may run again and end in another way.
 local function keep(s, made)
@@ -100,9 +111,9 @@ end
 local function list(without)
   for _, f in ipairs(fresh) do
     if f ~= without then
-      local to = outbox
-      if f.pool then to = pooled end
-      redis.call('ZADD', to, f.order, f.name..'\n'..f.attempt)
+      local to, order = outbox, f.order
+      if f.pool then to, order = pooled, place(f.pool, order) end
+      redis.call('ZADD', to, order, f.name..'\n'..f.attempt)
     end
   end
 end

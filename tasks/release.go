@@ -40,11 +40,10 @@ func parseEntry(member string) (entry, error) {
 // Filling a queue. The lock goes by itself when its holder dies.
 const (
 	fillLock  = time.Second
-	minWindow = 2   // tasks that may wait on a queue without a worker
-	atOnce    = 16  // tasks that are made at a time
-	perTask   = 8   // of those, of one run
-	inOrder   = 4   // stages of a run that are few enough to be handed over in their order
-	morePools = 100 // stages of pools that are looked at beyond what there is room for
+	minWindow = 2  // tasks that may wait on a queue without a worker
+	atOnce    = 16 // tasks that are made at a time
+	perTask   = 8  // of those, of one run
+	inOrder   = 4  // stages of a run that are few enough to be handed over in their order
 )
 
 // Priorities go from minPriority to maxPriority.
@@ -200,7 +199,7 @@ func (c *core) send(ctx context.Context, queue string, picks []any) (gone, block
 	for i := 0; i+1 < len(picks); i += 2 {
 		p := &part{run: text(picks, i), n: int(number(picks, i+1))}
 		parts = append(parts, p)
-		peeks = append(peeks, call{c.keys(p.run).all(), []any{p.n, p.n + morePools}})
+		peeks = append(peeks, call{c.keys(p.run).all(), []any{p.n}})
 	}
 	if len(parts) == 0 {
 		return nil, nil, nil

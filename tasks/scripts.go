@@ -48,14 +48,14 @@ if ended(status) then return {'done'} end
 if f[2] ~= attempt or m[3] ~= ARGV[5] then return {'stale'} end
 if status ~= 'RUNNING' or f[3] ~= worker then
   if status ~= 'READY' then return {'taken'} end
-  local list = outbox
-  if f[5] and f[5] ~= '' then list = pooled end
+  local list, order = outbox, f[6]
+  if f[5] and f[5] ~= '' then list, order = pooled, place(f[5], order) end
   redis.call('ZREM', list, s..'\n'..attempt)
   if m[4] and not m[2] then -- in a canceled run there is only the cleanup left, which nothing holds
     -- The task is spent: the stage goes back to the list under the next number.
     redis.call('SREM', live, s)
     redis.call('HSET', st, 'attempt|'..s, attempt + 1)
-    redis.call('ZADD', list, f[6], s..'\n'..(attempt + 1))
+    redis.call('ZADD', list, order, s..'\n'..(attempt + 1))
     return {'paused'}
   end
   redis.call('SADD', live, s)
@@ -310,22 +310,27 @@ list()
 return {#fresh, untilNext()}
 `)
 
-// peekScript: ARGV = how many, and how many of those of pools. Returns what the tasks of a run's next ready stages are made of, and leaves them on their
+// peekScript: ARGV = how many, of each pool too. Returns what the tasks of a run's next ready stages are made of, and leaves them on their
 // lists: {store, plan, plan_bytes, priority, then for each: stage newline attempt, def, how often its worker died, pool}. A run that is paused
 // or gone has none.
 var peekScript = redis.NewScript(luaBase + `
 local answer = {metaget('store'), metaget('plan'), metaget('plan_bytes'), metaget('priority')}
 if redis.call('HEXISTS', meta, 'paused') == 1 and redis.call('HEXISTS', meta, 'cancel') == 0 then return answer end
-local function look(list, most)
-  for _, m in ipairs(redis.call('ZRANGE', list, 0, tonumber(most) - 1)) do
-    local s = string.match(m, '^[^\n]*')
-    local n = #answer
-    local f = redis.call('HMGET', st, 'def|'..s, 'crash|'..s, 'pool|'..s)
-    answer[n + 1], answer[n + 2], answer[n + 3], answer[n + 4] = m, f[1] or '', f[2] or '', f[3] or ''
-  end
+local function add(m)
+  local n, s = #answer, string.match(m, '^[^\n]*')
+  local f = redis.call('HMGET', st, 'def|'..s, 'crash|'..s, 'pool|'..s)
+  answer[n + 1], answer[n + 2], answer[n + 3], answer[n + 4] = m, f[1] or '', f[2] or '', f[3] or ''
 end
-look(outbox, ARGV[1])
-look(pooled, ARGV[2])
+for _, m in ipairs(redis.call('ZRANGE', outbox, 0, tonumber(ARGV[1]) - 1)) do add(m) end
+if redis.call('EXISTS', pooled) == 0 then return answer end
+local found = {}
+for i = 0, tonumber(metaget('pools')) or 0 do
+  local from, to = string.format('%.0f', i * stretch), string.format('(%.0f', (i + 1) * stretch)
+  local list = redis.call('ZRANGEBYSCORE', pooled, from, to, 'WITHSCORES', 'LIMIT', 0, ARGV[1])
+  for j = 1, #list, 2 do found[#found + 1] = {list[j], num(list[j + 1]) - i * stretch} end
+end
+table.sort(found, function(a, b) return a[2] < b[2] end)
+for _, f in ipairs(found) do add(f[1]) end
 return answer
 `)
 
