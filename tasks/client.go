@@ -105,10 +105,13 @@ func (c *Client) identify(ctx context.Context, r *Request) error {
 		return nil
 	}
 	name := c.key.submitted(artifact.DigestOf([]byte(r.Key)).Hex())
-	won, err := c.redis.SetNX(ctx, name, r.RunID, 2*c.keepState).Result()
-	if err == nil && !won {
-		r.RunID, err = c.redis.Get(ctx, name).Result()
-	}
+	err := c.durablyApart(ctx, name, func(server redis.Cmdable) error {
+		won, err := server.SetNX(ctx, name, r.RunID, 2*c.keepState).Result()
+		if err == nil && !won {
+			r.RunID, err = server.Get(ctx, name).Result()
+		}
+		return err
+	})
 	if err != nil {
 		return unreachable(err, "")
 	}
