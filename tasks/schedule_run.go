@@ -298,9 +298,11 @@ func (s *Scheduler) take(ctx context.Context) {
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
 			return
 		}
-		t, err := s.takeOne(ctx)
+		t, err := s.takeOne(context.WithoutCancel(ctx)) // a tick whose answer was not waited for would stay ours for its lease
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("taking a tick", "error", err)
 		}
@@ -308,7 +310,7 @@ func (s *Scheduler) take(ctx context.Context) {
 			busy.Go(func() {
 				defer func() { <-slots }()
 				if !s.begin(t) {
-					_, _ = s.hold(ctx, t, time.Second)
+					_, _ = s.hold(context.WithoutCancel(ctx), t, time.Second)
 					return
 				}
 				defer s.end(t)
@@ -385,7 +387,7 @@ func (s *Scheduler) takeOne(ctx context.Context) (*takenTick, error) {
 
 // submit makes the run of a tick, and says what came of it.
 func (s *Scheduler) submit(ctx context.Context, t *takenTick) {
-	if n, err := s.hold(ctx, t, s.lease); err != nil || n == 0 { // which makes the id of its run outlive a failover
+	if n, err := s.hold(ctx, t, s.lease); ctx.Err() == nil && (err != nil || n == 0) { // which makes the id of its run outlive a failover
 		s.log.Warn("holding a tick; it is taken up again", "schedule", t.Schedule.Name, "error", err)
 		return
 	}
@@ -394,7 +396,10 @@ func (s *Scheduler) submit(ctx context.Context, t *takenTick) {
 	holder.Go(func() {
 		every(holding, s.lease/4, func(ctx context.Context) { _, _ = s.hold(ctx, t, s.lease) }) // a lease that is lost costs a second try
 	})
-	err := s.submitOnce(ctx, t)
+	err := ctx.Err()
+	if err == nil {
+		err = s.submitOnce(ctx, t)
+	}
 	stop()
 	holder.Wait()
 	if ctx.Err() != nil && err != nil {

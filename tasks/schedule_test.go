@@ -293,7 +293,8 @@ func TestAnotherSchedulerTakesOver(t *testing.T) {
 		stop()
 		told := make(chan TickRecord, 10)
 		b.scheduler(clock, SchedulerOptions{Told: func(_ Schedule, r TickRecord) { told <- r }})
-		if r := <-told; r.Run != promised.Run || r.Status != TickSubmitted || r.Tries != 2 {
+		// The first may have asked for more while it put the tick back, and have put it back once more.
+		if r := <-told; r.Run != promised.Run || r.Status != TickSubmitted || r.Tries < 2 {
 			t.Errorf("got %+v, want run %s", r, promised.Run)
 		}
 		if runs := b.started(); len(runs) != 1 || len(runs["2026-03-01T01:00:00Z"]) != 1 {
