@@ -187,14 +187,15 @@ func TestKilledEmbeddedRun(t *testing.T) {
 	}
 }
 
-// Three workers of one stage at a time train the three models at the same time.
+// Workers of one stage at a time train the three models at the same time. There are more than three: the exploration of the data
+// runs beside the trainings, and would hold one up.
 func TestTrainingsOverlap(t *testing.T) {
 	w := newWorld(t)
-	if code := w.start(command(t, "producer"), "sample", "--rows", "100000", "--seed", "1", "-o", "sample.csv").Wait(); code != 0 {
+	if code := w.start(command(t, "producer"), "sample", "--rows", "200000", "--seed", "1", "-o", "sample.csv").Wait(); code != 0 {
 		t.Fatalf("sample: exit code %d", code)
 	}
 	w.redis = needs.Redis(t).URL()
-	for range 3 {
+	for range 5 {
 		w.worker(1, "--cores", "1")
 	}
 	// The tree is made deep and the data large, so that each training lasts far longer than handing out the next.
