@@ -1,4 +1,4 @@
-// Package examples holds programs that use the engine as a library. It is a module of its own, as theirs would be.
+// Package examples holds programs that use the engine, or the whole pipeline, as a library. It is a module of its own, as theirs would be.
 package examples
 
 import (
@@ -33,6 +33,9 @@ func TestExamples(t *testing.T) {
 	for program, want := range map[string]string{
 		"order": "bought for 1099 cents\nreleased what was reserved\norder SUCCEEDED\n",
 		"mount": "the plan says hello, Ann and Bob\nmail took a letter\n",
+		"own": "logistic_regression  accuracy 0.9355  ROC AUC 0.9762\nnaive_bayes          accuracy 0.9375  ROC AUC 0.9448\n" +
+			"order 1, by naive_bayes: Profit > 0 with probability 0.9948\norder 2, by naive_bayes: Profit > 0 with probability 0.5730\n" +
+			"order 3, by naive_bayes: Profit > 0 with probability 0.0001\n",
 	} {
 		t.Run(program, func(t *testing.T) {
 			t.Parallel()
@@ -52,6 +55,21 @@ func TestExamples(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A model of a program's own is in the report as others are: with its figures and its curves.
+func TestOwnIsInTheReport(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "report.html")
+	command(t, "go", "run", "./own", "-report", file)
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"train:naive_bayes", "plot:naive_bayes", "log_sales", "choose", "0.9448"} {
+		if !bytes.Contains(b, []byte(want)) {
+			t.Errorf("the report does not hold %s", want)
+		}
 	}
 }
 

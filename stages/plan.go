@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -144,6 +145,9 @@ func (f *Features) choice() feature.Choice {
 	for _, r := range f.Ratios {
 		c.Ratios = append(c.Ratios, feature.Ratio{Name: r.Name, Numerator: r.Numerator, Denominator: r.Denominator})
 	}
+	for _, o := range f.Own {
+		c.Own = append(c.Own, feature.Feature{Name: o.Name, Op: o.Op, Inputs: o.Inputs})
+	}
 	return c
 }
 
@@ -175,8 +179,8 @@ func (m *ModelSpec) stage(name, task string) (kind string, params map[string]any
 	if model == "" {
 		model = name
 	}
-	if !slices.Contains(modelKinds, model) {
-		return "", nil, fmt.Errorf("%.60q is no kind of model; want kind: one of %s", model, strings.Join(modelKinds, ", "))
+	if !slices.Contains(modelKinds(), model) {
+		return "", nil, fmt.Errorf("%.60q is no kind of model; want kind: one of %s", model, strings.Join(modelKinds(), ", "))
 	}
 	kind = "train_" + model
 	switch {
@@ -194,7 +198,14 @@ func (m *ModelSpec) stage(name, task string) (kind string, params map[string]any
 	default:
 		return "", nil, fmt.Errorf("there is no engine %.60q for %s; golearn trains decision trees and random forests, native everything", m.Engine, model)
 	}
-	params = map[string]any{}
+	if t, ok := own[model]; ok {
+		kind, params = t.Name, maps.Clone(m.Params)
+	} else if len(m.Params) > 0 {
+		return "", nil, fmt.Errorf("params are those of a registered kind; the settings of %s stand beside kind", model)
+	}
+	if params == nil {
+		params = map[string]any{}
+	}
 	set := func(name string, isSet bool, value any) {
 		if !isSet {
 			return

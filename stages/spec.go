@@ -46,6 +46,7 @@ type Features struct {
 	Dates       []DateParts `yaml:"dates,omitempty"`
 	DaysBetween []Between   `yaml:"days_between,omitempty"`
 	Ratios      []Ratio     `yaml:"ratios,omitempty"`
+	Own         []Own       `yaml:"own,omitempty"`
 }
 
 // DateParts are parts of one date.
@@ -66,6 +67,13 @@ type Ratio struct {
 	Name        string `yaml:"name,omitempty"`
 	Numerator   string `yaml:"numerator"`
 	Denominator string `yaml:"denominator"`
+}
+
+// Own is what an operation makes that the program registered; see feature.Register.
+type Own struct {
+	Name   string   `yaml:"name,omitempty"`
+	Op     string   `yaml:"op"`
+	Inputs []string `yaml:"inputs"`
 }
 
 // Split says how the rows are divided. Without a method it is stratified, or random for a regression.
@@ -105,6 +113,8 @@ type ModelSpec struct {
 	L1Ratio         *float64 `yaml:"l1_ratio,omitempty"`
 	Alpha           *float64 `yaml:"alpha,omitempty"`
 	ClassWeight     any      `yaml:"class_weight,omitempty"` // balanced, or weights by class
+
+	Params map[string]any `yaml:"params,omitempty"` // of a registered kind
 }
 
 // Tasks of a pipeline.
@@ -123,7 +133,10 @@ const (
 	Ridge              = "ridge"
 )
 
-var modelKinds = []string{DecisionTree, RandomForest, ExtraTrees, GradientBoosting, LogisticRegression, Ridge}
+// modelKinds are those, then the registered ones.
+func modelKinds() []string {
+	return append([]string{DecisionTree, RandomForest, ExtraTrees, GradientBoosting, LogisticRegression, Ridge}, slices.Sorted(maps.Keys(own))...)
+}
 
 // linear are the kinds that learn classes or numbers alone, by their task; the others learn both.
 var linear = map[string]string{Classification: LogisticRegression, Regression: Ridge}
@@ -209,7 +222,7 @@ func (s *Spec) check(name string, b []byte) error {
 	}
 	models := s.models()
 	if len(models) == 0 {
-		return fault(name, at("$.models"), "there are no models").WithHint("name at least one of %s", strings.Join(modelKinds, ", "))
+		return fault(name, at("$.models"), "there are no models").WithHint("name at least one of %s", strings.Join(modelKinds(), ", "))
 	}
 	for _, m := range s.ModelNames() {
 		path := "$.models." + m
@@ -266,6 +279,11 @@ func (f *Features) check(name string, at func(string) ast.Node) error {
 			return fault(name, at(fmt.Sprintf("$.features.ratios[%d]", i)), "features: a ratio has two columns").WithHint("write numerator: NAME and denominator: NAME")
 		}
 	}
+	for i, o := range f.Own {
+		if o.Op == "" || len(o.Inputs) == 0 {
+			return fault(name, at(fmt.Sprintf("$.features.own[%d]", i)), "features: one of your own has an operation and columns").WithHint("write op: NAME and inputs: [NAME]")
+		}
+	}
 	return nil
 }
 
@@ -278,7 +296,9 @@ func checkParams(kind string, params map[string]any) error {
 		p := k.Params()
 		b, err := json.Marshal(params)
 		if err == nil {
-			err = json.Unmarshal(b, p)
+			d := json.NewDecoder(bytes.NewReader(b))
+			d.DisallowUnknownFields()
+			err = d.Decode(p)
 		}
 		if v, ok := p.(interface{ Validate() error }); ok && err == nil {
 			err = v.Validate()
@@ -329,11 +349,12 @@ func (s *Spec) ModelNames() []string {
 	for n := range models {
 		names = append(names, n)
 	}
+	kinds := modelKinds()
 	rank := func(n string) int {
-		if i := slices.Index(modelKinds, n); i >= 0 {
+		if i := slices.Index(kinds, n); i >= 0 {
 			return i
 		}
-		return len(modelKinds)
+		return len(kinds)
 	}
 	slices.SortFunc(names, func(a, b string) int {
 		if rank(a) != rank(b) {
@@ -352,7 +373,7 @@ func (s *Spec) KeepModels(names []string) error {
 		switch {
 		case models[n] != nil:
 			kept[n] = models[n]
-		case slices.Contains(modelKinds, n):
+		case slices.Contains(modelKinds(), n):
 			kept[n] = &ModelSpec{}
 		default:
 			e := pipeline.BadInput("there is no model %.60q", n).WithHint("the models are %s", strings.Join(s.ModelNames(), ", "))

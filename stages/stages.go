@@ -10,6 +10,8 @@ package stages
 
 import (
 	_ "embed"
+	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/hashline/hashline/ml/feature"
@@ -32,18 +34,46 @@ import (
 	"github.com/hashline/hashline/stages/validate"
 )
 
-// Kinds returns every stage kind of the pipeline.
+// Kinds returns every stage kind of the pipeline. In a program that has registered models or features of its own, any of
+// them may call code that is not in the embedded sources, so all have the fingerprint of the executable.
 func Kinds() []pipeline.Kind {
 	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), evaluate.Kind(), evaluate.Regression(), golearnscores.Kind(), validate.Divide(), validate.Compare(), validate.Choose()}
 	for _, t := range trainers() {
 		kinds = append(kinds, t.Kind, validate.Kind(t))
 	}
-	return append(kinds, plots.Kinds()...)
+	kinds = append(kinds, plots.Kinds()...)
+	if len(own) > 0 || feature.HasOwn() {
+		for i := range kinds {
+			kinds[i].Package, kinds[i].Uses = "", nil
+		}
+	}
+	return kinds
 }
 
 // trainers are the kinds of stages that train.
 func trainers() []train.Trainer {
-	return []train.Trainer{decisiontree.Trainer(), golearntrees.Tree(), golearntrees.Forest(), randomforest.Trainer(), extratrees.Trainer(), gradientboosting.Trainer(), logistic.Trainer(), ridge.Trainer()}
+	list := []train.Trainer{decisiontree.Trainer(), golearntrees.Tree(), golearntrees.Forest(), randomforest.Trainer(), extratrees.Trainer(), gradientboosting.Trainer(), logistic.Trainer(), ridge.Trainer()}
+	for _, kind := range slices.Sorted(maps.Keys(own)) {
+		list = append(list, own[kind])
+	}
+	return list
+}
+
+// own are the registered kinds of models, by their names.
+var own = map[string]train.Trainer{}
+
+// RegisterModel makes a kind of model known to pipelines: a model may be of that kind, or have its name, and is then trained
+// by t. Its parameters stand in the pipeline file under params. model.Register must know the kind too. It is for init
+// functions, or the begin of main: not while anything runs.
+func RegisterModel(kind string, t train.Trainer) {
+	taken := slices.Contains(modelKinds(), kind)
+	for _, k := range Kinds() {
+		taken = taken || k.Name == t.Name
+	}
+	if taken || !modelName().MatchString(kind) {
+		panic(fmt.Sprintf("stages: the model %q, or its stage %q, is bad as a name or taken", kind, t.Name))
+	}
+	own[kind] = t
 }
 
 //go:embed superstore.yaml

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/ml/frame"
@@ -17,6 +18,7 @@ type Choice struct {
 	Dates       []Parts   `json:"dates,omitempty"`        // parts of dates; none: all of every date, unless Columns says which
 	DaysBetween []Between `json:"days_between,omitempty"` // days between dates; none: between all pairs, unless Columns says which
 	Ratios      []Ratio   `json:"ratios,omitempty"`       // quotients of numbers; none unless named
+	Own         []Feature `json:"own,omitempty"`          // made by operations that the program registered
 }
 
 // Parts are wanted parts of a date; none: all of them.
@@ -64,10 +66,11 @@ type chooser struct {
 // alone.
 func (c *Choice) Needs(name string, t frame.Type) bool {
 	in := func(r Ratio) bool { return r.Numerator == name || r.Denominator == name }
+	ownIn := func(f Feature) bool { return slices.Contains(f.Inputs, name) }
 	switch {
 	case slices.Contains(c.Exclude, name):
 		return false
-	case t == frame.Date, slices.Contains(c.Include, name), slices.Contains(c.Columns, name), slices.ContainsFunc(c.Ratios, in):
+	case t == frame.Date, slices.Contains(c.Include, name), slices.Contains(c.Columns, name), slices.ContainsFunc(c.Ratios, in), slices.ContainsFunc(c.Own, ownIn):
 		return true
 	}
 	return len(c.Columns) == 0 && t != frame.Identifier && t != frame.Text
@@ -97,7 +100,7 @@ func Choose(columns []*frame.Column, without string, c Choice) (*Recipe, []Decis
 	}
 	for i := range h.decisions {
 		if d := &h.decisions[i]; d.Use == "left_out" && h.used[d.Column] {
-			d.Use, d.Reason = "feature", "a ratio is made from it"
+			d.Use, d.Reason = "feature", "a feature is made from it"
 		}
 	}
 	if len(h.recipe.Features) == 0 {
@@ -139,6 +142,9 @@ func (h *chooser) checkNames(names []string, without string) error {
 	}
 	for _, r := range h.Ratios {
 		lists = append(lists, []string{r.Numerator, r.Denominator})
+	}
+	for _, f := range h.Own {
+		lists = append(lists, f.Inputs)
 	}
 	for i, list := range lists {
 		for _, n := range list {
@@ -218,6 +224,9 @@ func (h *chooser) derived(columns []*frame.Column, without string) error {
 	}
 	for _, r := range h.Ratios {
 		h.addDerived(r.Name, r.Numerator+" / "+r.Denominator, OpRatio, r.Numerator, r.Denominator)
+	}
+	for _, f := range h.Own {
+		h.addDerived(f.Name, f.Op+" of "+strings.Join(f.Inputs, ", "), f.Op, f.Inputs...)
 	}
 	for _, c := range dates {
 		switch {

@@ -29,7 +29,7 @@ type Source struct {
 // Feature is one feature: an operation on raw columns.
 type Feature struct {
 	Name   string   `json:"name"`
-	Op     string   `json:"op"` // column, a date part, days_between or ratio
+	Op     string   `json:"op"` // column, a date part, days_between, ratio, or one that the program registered
 	Inputs []string `json:"inputs"`
 }
 
@@ -78,6 +78,9 @@ func (r *Recipe) check() error {
 }
 
 func (f *Feature) check(types map[string]frame.Type) error {
+	if op, ok := own[f.Op]; ok {
+		return op.check(f, types)
+	}
 	want, fits := 1, func(t frame.Type) bool { return t == frame.Date }
 	switch {
 	case f.Op == OpColumn:
@@ -87,7 +90,7 @@ func (f *Feature) check(types map[string]frame.Type) error {
 	case f.Op == OpRatio:
 		want, fits = 2, func(t frame.Type) bool { return t.Numeric() }
 	case !slices.Contains(DateParts, f.Op):
-		return fmt.Errorf("unknown operation %.40q", f.Op)
+		return fmt.Errorf("unknown operation %.40q: want column, days_between, ratio, a part of a date, or one that this program registers", f.Op)
 	}
 	if len(f.Inputs) != want {
 		return fmt.Errorf("%s of %d columns, want %d", f.Op, len(f.Inputs), want)
@@ -129,12 +132,17 @@ func (r *Recipe) Apply(f *frame.Frame) ([]*frame.Column, error) {
 	}
 	features := make([]*frame.Column, len(r.Features))
 	for i := range r.Features {
-		features[i] = r.Features[i].apply(columns)
+		if features[i], err = r.Features[i].apply(columns); err != nil {
+			return nil, err
+		}
 	}
 	return features, nil
 }
 
-func (f *Feature) apply(columns map[string]*frame.Column) *frame.Column {
+func (f *Feature) apply(columns map[string]*frame.Column) (*frame.Column, error) {
+	if op, ok := own[f.Op]; ok {
+		return op.apply(f, columns)
+	}
 	a := columns[f.Inputs[0]]
 	switch f.Op {
 	case OpColumn:
@@ -143,13 +151,13 @@ func (f *Feature) apply(columns map[string]*frame.Column) *frame.Column {
 		if c.Type.Textual() {
 			c.Type = frame.Category
 		}
-		return &c
+		return &c, nil
 	case OpDaysBetween:
-		return &frame.Column{Name: f.Name, Type: frame.Integer, Num: daysBetween(a.Days, columns[f.Inputs[1]].Days)}
+		return &frame.Column{Name: f.Name, Type: frame.Integer, Num: daysBetween(a.Days, columns[f.Inputs[1]].Days)}, nil
 	case OpRatio:
-		return &frame.Column{Name: f.Name, Type: frame.Float, Num: ratio(a.Num, columns[f.Inputs[1]].Num)}
+		return &frame.Column{Name: f.Name, Type: frame.Float, Num: ratio(a.Num, columns[f.Inputs[1]].Num)}, nil
 	}
-	return &frame.Column{Name: f.Name, Type: frame.Integer, Num: datePart(f.Op, a.Days)}
+	return &frame.Column{Name: f.Name, Type: frame.Integer, Num: datePart(f.Op, a.Days)}, nil
 }
 
 func daysBetween(from, to []int32) []float64 {

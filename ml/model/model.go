@@ -15,17 +15,18 @@ import (
 // Schema is the schema of Model; fields are only ever added.
 const Schema = "hashline.model/1"
 
-// Model is a trained model as JSON. Exactly one of Tree and Linear is set.
+// Model is a trained model as JSON. Exactly one of Tree, Linear and Own is set.
 type Model struct {
 	Schema  string          `json:"schema"`
-	Kind    string          `json:"kind"`    // decision_tree, random_forest, extra_trees, gradient_boosting, logistic_regression or ridge
+	Kind    string          `json:"kind"`    // decision_tree, random_forest, extra_trees, gradient_boosting, logistic_regression, ridge, or a registered one
 	Engine  string          `json:"engine"`  // what trained it: native or golearn
 	Target  string          `json:"target"`  // the expression that gave the classes, or the column of numbers
 	Classes []string        `json:"classes"` // null of a model of numbers
 	Recipe  json.RawMessage `json:"recipe"`  // how raw columns become features; see package feature
 	Tree    *tree.Ensemble  `json:"tree,omitempty"`
 	Linear  *linear.Model   `json:"linear,omitempty"`
-	Columns []string        `json:"features"` // names in the estimator's order
+	Own     Predictor       `json:"own,omitempty"` // of a kind that the program registered
+	Columns []string        `json:"features"`      // names in the estimator's order
 }
 
 // Estimator predicts class probabilities, n x classes, or n numbers.
@@ -36,10 +37,13 @@ type Estimator interface {
 
 // Estimator returns the one that is set.
 func (m *Model) Estimator() Estimator {
-	if m.Tree != nil {
+	switch {
+	case m.Tree != nil:
 		return m.Tree
+	case m.Linear != nil:
+		return m.Linear
 	}
-	return m.Linear
+	return permuted{m.Own}
 }
 
 // Predict returns the class probabilities of the rows of a table of features: n x classes, row-major; of a model of numbers
@@ -54,15 +58,25 @@ func (m *Model) Predict(f *frame.Frame, cores int) ([]float64, error) {
 
 // Parse reads a model and checks it, so that a damaged or hostile file is an error and not a panic.
 func Parse(b []byte) (*Model, error) {
-	var m Model
-	if err := json.Unmarshal(b, &m); err != nil {
+	var d struct {
+		Model
+		Own json.RawMessage `json:"own"`
+	}
+	if err := json.Unmarshal(b, &d); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
+	m := d.Model
 	if m.Schema != Schema {
 		return nil, fmt.Errorf("model: schema %.40q, want %s", m.Schema, Schema)
 	}
+	if len(d.Own) > 0 && string(d.Own) != "null" {
+		if m.Tree != nil || m.Linear != nil {
+			return nil, errors.New("model: want exactly one of tree, linear and own")
+		}
+		return &m, m.readOwn(d.Own)
+	}
 	if (m.Tree == nil) == (m.Linear == nil) {
-		return nil, errors.New("model: want exactly one of tree and linear")
+		return nil, errors.New("model: want exactly one of tree, linear and own")
 	}
 	classes, features := 0, []string(nil)
 	if m.Tree != nil {

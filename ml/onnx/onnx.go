@@ -29,6 +29,9 @@ var reserved = []string{"label", "probabilities", "prediction"}
 
 // Export returns a model as an ONNX file. Time and memory are those of the file, which has a node for each of the trees'.
 func Export(m *model.Model) ([]byte, error) {
+	if m.Own != nil {
+		return nil, fmt.Errorf("onnx: the format has no words for a model of the kind %.40q", m.Kind)
+	}
 	r, err := feature.ParseRecipe(m.Recipe)
 	if err != nil {
 		return nil, err
