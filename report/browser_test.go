@@ -19,7 +19,10 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/internal/needs"
+	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/stages"
 )
 
 // diary is what a browser tab does that a report must not.
@@ -111,31 +114,14 @@ const look = `(() => {
 // TestReportInBrowser opens the report of a real run on hostile data, light and dark, on a phone and on a large screen.
 func TestReportInBrowser(t *testing.T) {
 	store, r := run(t)
-	file := filepath.Join(t.TempDir(), "report.html")
-	if err := os.WriteFile(file, render(t, store, r), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	address := (&url.URL{Scheme: "file", Path: file}).String()
+	address := saved(t, store, r)
 	ctx := browser(t)
 	papers := map[string]bool{}
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int64{400, 768, 1024, 1200, 1400, 2560} {
 			t.Run(fmt.Sprint(scheme, " ", width), func(t *testing.T) {
-				tab, cancel := chromedp.NewContext(ctx)
-				defer cancel()
-				var d diary
-				if err := chromedp.Listen(tab, d.note); err != nil {
-					t.Fatal(err)
-				}
-				if err := chromedp.Do(tab, chromedp.EmulateViewport(width, 1000), prefer(scheme), chromedp.Navigate(address)); err != nil {
-					t.Fatal(err)
-				}
-				s, err := chromedp.Run(tab, chromedp.Evaluate[seen](look))
-				if err != nil {
-					t.Fatal(err)
-				}
-				s.check(t)
-				d.check(t, address)
+				s := open(t, ctx, address, scheme, width)
+				s.check(t, 20)
 				papers[s.Paper] = true
 				if want := map[string]int{"light": 0xff, "dark": 0x1a}[scheme]; s.Plot != want {
 					t.Errorf("the ground of the plots has %d parts of red, want %d", s.Plot, want)
@@ -148,6 +134,47 @@ func TestReportInBrowser(t *testing.T) {
 	}
 }
 
+// The report of a regression passes on a phone and on a large dark screen.
+func TestReportOfRegressionInBrowser(t *testing.T) {
+	store, r := ofNumbers.run(t, number, stages.Regression)
+	address := saved(t, store, r)
+	ctx := browser(t)
+	for scheme, width := range map[string]int64{"light": 400, "dark": 1400} {
+		s := open(t, ctx, address, scheme, width)
+		s.check(t, plotsOfNumbers)
+	}
+}
+
+// saved writes the report of a run and returns its address.
+func saved(t *testing.T, store *artifact.Store, r *pipeline.RunRecord) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "report.html")
+	if err := os.WriteFile(file, render(t, store, r), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return (&url.URL{Scheme: "file", Path: file}).String()
+}
+
+// open looks at a page in a tab of its own, and wants it to be quiet.
+func open(t *testing.T, ctx context.Context, address, scheme string, width int64) seen {
+	t.Helper()
+	tab, cancel := chromedp.NewContext(ctx)
+	defer cancel()
+	var d diary
+	if err := chromedp.Listen(tab, d.note); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(tab, chromedp.EmulateViewport(width, 1000), prefer(scheme), chromedp.Navigate(address)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := chromedp.Run(tab, chromedp.Evaluate[seen](look))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.check(t, address)
+	return s
+}
+
 func prefer(scheme string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
@@ -155,7 +182,7 @@ func prefer(scheme string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-func (s seen) check(t *testing.T) {
+func (s seen) check(t *testing.T, images int) {
 	t.Helper()
 	for name, n := range map[string]int{"scripts and frames": s.Scripts, "event handlers": s.Handlers, "images without a text": s.NoAlt, "pixels too wide": s.Overflow,
 		"header cells without a scope": s.NoScope, "regions without a name": s.NoLabel} {
@@ -168,8 +195,8 @@ func (s seen) check(t *testing.T) {
 			t.Errorf("%s: %q", name, list)
 		}
 	}
-	if s.Images != 20 || !s.Published || s.FontSize < 12 {
-		t.Errorf("%d images, style sheet %v, tables of %v px; want 20 images, a style, at least 12 px", s.Images, s.Published, s.FontSize)
+	if s.Images != images || !s.Published || s.FontSize < 12 {
+		t.Errorf("%d images, style sheet %v, tables of %v px; want %d images, a style, at least 12 px", s.Images, s.Published, s.FontSize, images)
 	}
 	if !strings.HasPrefix(s.Title, "<b>file.csv") {
 		t.Errorf("the title is %q: a script ran, or the name was taken for markup", s.Title)

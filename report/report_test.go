@@ -29,6 +29,9 @@ var hostile = []string{
 	"שלום עולם", "a\u202eevil", "😀👩\u200d👧", strings.Repeat("x", 200), "=cmd|calc!A0", "../../etc/passwd", "javascript:alert(1)", "&lt;b&gt;",
 }
 
+// number is the name of a numeric column.
+const number = `<script>document.title='number'</script>"'&`
+
 // hostileCSV is a table of such headers and values, with enough in it to learn from.
 func hostileCSV(t testing.TB) []byte {
 	t.Helper()
@@ -40,7 +43,7 @@ func hostileCSV(t testing.TB) []byte {
 			t.Fatal(err)
 		}
 	}
-	write(append(append([]string{}, hostile...), "<i>target</i>")...)
+	write(append(append([]string{}, hostile...), "<i>target</i>", number)...)
 	for range 300 {
 		x := rng.Float64()
 		var row []string
@@ -51,7 +54,7 @@ func hostileCSV(t testing.TB) []byte {
 				row = append(row, hostile[int(rng.Float64()*5)+j/4])
 			}
 		}
-		write(append(row, hostile[int(x*3)])...)
+		write(append(row, hostile[int(x*3)], strconv.FormatFloat(x*x*1000, 'f', 2, 64))...)
 	}
 	w.Flush()
 	return b.Bytes()
@@ -117,14 +120,21 @@ func execute(t testing.TB, store *artifact.Store, csv []byte, spec *stages.Spec,
 	return r
 }
 
-// made is one finished run on hostile data, which the tests share.
-var made struct {
+// finished is one finished run on hostile data, which the tests share.
+type finished struct {
 	once   sync.Once
 	store  *artifact.Store
 	record *pipeline.RunRecord
 }
 
+var ofClasses, ofNumbers finished
+
 func run(t testing.TB) (*artifact.Store, *pipeline.RunRecord) {
+	t.Helper()
+	return ofClasses.run(t, "<i>target</i>", "")
+}
+
+func (made *finished) run(t testing.TB, target, task string) (*artifact.Store, *pipeline.RunRecord) {
 	t.Helper()
 	made.once.Do(func() {
 		store, err := artifact.Open(context.Background(), shared)
@@ -132,7 +142,7 @@ func run(t testing.TB) (*artifact.Store, *pipeline.RunRecord) {
 			t.Fatal(err)
 		}
 		spec := stages.Default()
-		spec.Target = "<i>target</i>"
+		spec.Target, spec.Task = target, task
 		made.store = store
 		made.record = execute(t, store, hostileCSV(t), spec, summary.Submission{Input: summary.Input{Name: "/home/me/<b>file.csv"},
 			Target: summary.Target{Expression: spec.Target, ChosenBy: "flag"}, Args: []string{"submit", "/home/me/<b>file.csv", "--target", "it's", "--redis", "redis://:secret@host:1", "--out=here", "--json", "--seed", "7"}})
@@ -184,6 +194,27 @@ func TestReportTellsAll(t *testing.T) {
 		t.Errorf("%d plots, want 20", got)
 	}
 }
+
+func TestReportOfRegression(t *testing.T) {
+	store, r := ofNumbers.run(t, number, stages.Regression)
+	page := string(render(t, store, r))
+	for _, w := range []string{"least RMSE", "baseline: always ", "baseline: one cut on ", "largest error", "R²", "Target and numbers", "random split", "predicts", "ridge", "decision_tree"} {
+		if !strings.Contains(page, w) {
+			t.Errorf("the report does not say %q", w)
+		}
+	}
+	for _, w := range []string{"ROC AUC", "accuracy", "the majority", "Precision", "<script", "ZgotmplZ"} {
+		if strings.Contains(page, w) {
+			t.Errorf("the report says %q", w)
+		}
+	}
+	if got := strings.Count(page, "data:image/svg+xml"); got != plotsOfNumbers {
+		t.Errorf("%d plots, want %d", got, plotsOfNumbers)
+	}
+}
+
+// plotsOfNumbers is the number of plots of a regression: of the exploration, of three models, of their comparison.
+const plotsOfNumbers = 5 + 3*3 + 3
 
 func TestReportOfFailure(t *testing.T) {
 	store, r := run(t)

@@ -157,7 +157,7 @@ func between(b []byte, from, to string) (string, bool) {
 	return string(inside), found && ended
 }
 
-// numbers reads what the exploration found out about numeric features.
+// numbers reads what the exploration found out about a numeric target and numeric features.
 func (v *view) numbers(ctx context.Context, store *artifact.Store) {
 	s, ok := v.Record.Stage(stages.EDA)
 	if !ok {
@@ -172,6 +172,9 @@ func (v *view) numbers(ctx context.Context, store *artifact.Store) {
 	if err != nil || json.Unmarshal(b, &found) != nil {
 		v.Lost = append(v.Lost, s.Name+"/"+o.Name)
 		return
+	}
+	if found.Number != nil {
+		v.Numbers = append(v.Numbers, *found.Number)
 	}
 	for _, c := range found.Columns {
 		if c.Numeric != nil && len(v.Numbers) < maxListed {
@@ -225,6 +228,9 @@ func (v *view) File() string {
 	}
 	return filepath.Base(v.Input.Name)
 }
+
+// IsRegression reports whether the target is a number.
+func (v *view) IsRegression() bool { return v.Target.Task == stages.Regression }
 
 // When formats a moment.
 func (v *view) When(t *time.Time) string { return when(t) }

@@ -60,9 +60,9 @@ func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
 		b.add(TrainPrefix+m, kind, params, from("train", SplitData, "train"))
 	}
 	b.add(PlotEDA, "plot_eda", nil, from("summary", EDA, "summary"))
-	judge := "evaluate"
+	judge, drawOne, drawAll := "evaluate", "plot_model", "plot_results"
 	if settled.Task == Regression {
-		judge = "evaluate_regression"
+		judge, drawOne, drawAll = "evaluate_regression", "plot_regression", "plot_regression_results"
 	}
 	for _, m := range names {
 		b.add(EvaluatePrefix+m, judge, evaluate.Params{Model: m, Repeats: s.Importance.Repeats}, from("model", TrainPrefix+m, "model"), from("test", SplitData, "test"))
@@ -77,12 +77,9 @@ func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
 			return nil, err
 		}
 	}
-	if settled.Task == Regression {
-		return p, b.err
-	}
 	var all []pipeline.Need
 	for _, m := range names {
-		b.add(PlotPrefix+m, "plot_model", plots.ModelParams{Model: m}, from("metrics", EvaluatePrefix+m, "metrics"), from("curves", EvaluatePrefix+m, "curves"), from("info", SplitData, "info"))
+		b.add(PlotPrefix+m, drawOne, plots.ModelParams{Model: m}, from("metrics", EvaluatePrefix+m, "metrics"), from("curves", EvaluatePrefix+m, "curves"), from("info", SplitData, "info"))
 	}
 	for _, output := range []string{"metrics", "curves", "importance"} {
 		for _, m := range names {
@@ -90,7 +87,7 @@ func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
 		}
 	}
 	all = append(all, from("info", SplitData, "info"))
-	b.add(PlotResults, "plot_results", plots.ResultsParams{Models: names}, all...)
+	b.add(PlotResults, drawAll, plots.ResultsParams{Models: names}, all...)
 	return p, b.err
 }
 

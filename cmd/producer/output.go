@@ -107,7 +107,7 @@ func printModels(w io.Writer, d *summary.Document) {
 }
 
 func printRegression(w io.Writer, d *summary.Document) {
-	t := figureTable{heads: []string{"RMSE", "MAE", "median error", "largest error", "R2"}, show: summary.Value}
+	t := figureTable{heads: []string{"RMSE", "MAE", "median error", "largest error", "R²"}, show: summary.Value}
 	add := func(name string, r metrics.Regression) {
 		t.row(name, r.RMSE, r.MAE, r.MedianAbsolute, r.MaxError, r.R2)
 	}
@@ -123,7 +123,7 @@ func printRegression(w io.Writer, d *summary.Document) {
 		add("baseline: always "+summary.Value(m.Value), m.Regression)
 	}
 	t.print(w)
-	fmt.Fprintln(w, "errors are in the unit of the target; R2 is the share of its variance that a model explains")
+	fmt.Fprintln(w, "errors are in the unit of the target; R² is the share of its variance that a model explains")
 }
 
 // figureTable is a table of figures by model. Undefined figures are left empty.

@@ -59,8 +59,11 @@ func (p pen) bars(list []bar, size vg.Length, most float64) {
 
 const barStep = 23 * vg.Length(1)
 
-// TargetBalance shows the classes and their rows.
+// TargetBalance shows the classes and their rows, or the distribution of a numeric target.
 func TargetBalance(s *eda.Summary) Figure {
+	if s.Number != nil {
+		return targetNumbers(s)
+	}
 	const most = 20
 	list := slices.Clone(s.Target)
 	note := counted(s.Rows, "row", "rows") + " in " + counted(len(list), "class", "classes")

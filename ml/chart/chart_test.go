@@ -110,6 +110,25 @@ func judged(t testing.TB, n, classes int, name naming) (*metrics.Evaluation, *me
 	return e, c
 }
 
+// judgedNumbers evaluates made-up predictions of n rows of some size.
+func judgedNumbers(t testing.TB, n int, size float64) (*metrics.Regression, *metrics.ErrorCurves) {
+	t.Helper()
+	rng := num.NewRNG(13)
+	actual, predicted := make([]float64, n), make([]float64, n)
+	for i := range actual {
+		actual[i] = size * math.Exp(4*rng.Float64())
+		if i%150 == 7 { // a few lie far out
+			actual[i] *= 100
+		}
+		predicted[i] = actual[i]*(0.5+rng.Float64()) - size
+	}
+	r, c, err := metrics.EvaluateRegression(predicted, actual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, c
+}
+
 func report(features int, name naming) *importance.Report {
 	r := &importance.Report{Metric: "roc_auc", Repeats: 5, Rows: 100}
 	for i := range features {
@@ -137,7 +156,19 @@ func figures(t testing.TB, rows, columns, classes, models int, name naming) map[
 	}
 	all = append(all, ModelMetrics{Model: "baseline: always " + name(0), Metrics: metrics.Metrics{Accuracy: 0.3, ROCAUC: num.Float(math.NaN())}, Baseline: true},
 		ModelMetrics{Model: "baseline: stump on " + name(1), Metrics: metrics.Metrics{Accuracy: 0.5}, Baseline: true})
+	r, errs := judgedNumbers(t, rows, []float64{1, 1e-9, 1e6}[columns%3])
+	var numbers []ModelRegression
+	var errors []ModelErrors
+	for i := range models {
+		numbers, errors = append(numbers, ModelRegression{Model: name(i), Metrics: *r}), append(errors, ModelErrors{name(i), errs})
+	}
+	mean := *r
+	mean.RMSE, mean.MaxError = 2*mean.RMSE, mean.MaxError/5
+	numbers = append(numbers, ModelRegression{Model: "baseline: always the mean", Metrics: mean, Baseline: true}, ModelRegression{Model: "baseline: one cut on " + name(1), Metrics: *r, Baseline: true})
+	target := eda.SummarizeNumbers(nil, &frame.Column{Name: name(0), Type: frame.Float, Num: []float64{1, 2, 3, 4, 50}}, 1)
 	list := map[string]Figure{
+		"predicted": Predicted(name(0), errs, r.R2), "residuals": ResidualsByPrediction(name(0), errs, r.RMSE), "distribution": ResidualHistogram(name(0), errs, r.MAE),
+		"errors_of_models": ErrorsOfModels(errors), "regression_metrics": RegressionMetrics(numbers, mean), "target_numbers": TargetBalance(target),
 		"target": TargetBalance(s), "missing": Missing(s), "histograms": Histograms(s), "categories": Categories(s), "correlation": Correlation(s),
 		"confusion": Confusion(name(0), e.Confusion), "roc": ROC(name(0), c), "precision_recall": PrecisionRecall(name(0), c), "calibration": Calibration(name(0), c, e.Metrics.Brier),
 		"roc_of_models": ROCOfModels(curves), "metrics": Metrics(all), "importance": Importance(drops),
@@ -328,7 +359,7 @@ func checkFigure(t *testing.T, f Figure) {
 
 func TestPNGRepeats(t *testing.T) {
 	list := figures(t, 200, 6, 3, 1, evil)
-	for _, name := range []string{"confusion", "calibration", "categories", "metrics"} { // between them they have all that can be drawn
+	for _, name := range []string{"confusion", "calibration", "categories", "metrics", "predicted"} { // between them they have all that can be drawn
 		f := list[name]
 		a := render(t, f, PNG)
 		if name == "calibration" && !bytes.Equal(a, render(t, f, PNG)) {
@@ -361,6 +392,7 @@ func TestContents(t *testing.T) {
 	e, c := judged(t, 600, 2, plain)
 	texts := func(f Figure) string { return string(render(t, f, SVG)) }
 	s := table(600, 9, 2, plain)
+	r, errs := judgedNumbers(t, 900, 10)
 	for _, c := range []struct {
 		name  string
 		got   string
@@ -375,6 +407,13 @@ func TestContents(t *testing.T) {
 		{"correlation", texts(Correlation(s)), []string{"−1", "Pearson"}},
 		{"nothing missing", texts(Missing(table(10, 1, 2, plain))), []string{"No missing values"}},
 		{"many classes are merged", texts(Confusion("m", metrics.Confusion{Labels: make([]string, 60), Counts: square60()})), []string{"37 others"}},
+		{"predicted", texts(Predicted("forest", errs, r.R2)), []string{"R² " + decimals(float64(r.R2), 3), ">actual<", ">predicted<", "500 of the test rows", "stand at the edge"}},
+		{"residuals", texts(ResidualsByPrediction("forest", errs, r.RMSE)), []string{"RMSE " + short(float64(r.RMSE)), ">residual<", "−"}},
+		{"distribution", texts(ResidualHistogram("forest", errs, r.MAE)), []string{"mean distance " + short(float64(r.MAE)), "test rows"}},
+		{"errors of models", texts(ErrorsOfModels([]ModelErrors{{"forest", errs}})), []string{"forest  " + short(float64(errs.Quantiles[50])), "share of the rows"}},
+		{"metrics of numbers", texts(RegressionMetrics([]ModelRegression{{"forest", *r, false}}, metrics.Regression{RMSE: r.RMSE * 2, MAE: r.MAE, MedianAbsolute: r.MedianAbsolute / 9, MaxError: r.MaxError})), []string{"above 2 stands there", "largest error", "2.0"}},
+		{"importance to numbers", texts(Importance([]ModelImportance{{"m", &importance.Report{Metric: "r2", Repeats: 2, Features: []importance.Feature{{Name: "x", Mean: 0.5}}}}})), []string{"drop in R²"}},
+		{"target numbers", texts(TargetBalance(eda.SummarizeNumbers(nil, &frame.Column{Name: "price", Type: frame.Float, Num: []float64{1, 2, 6}}, 1))), []string{"Target: median 2", "3 rows, from 1 to 6, mean 3", ">price<"}},
 		{"dark pages", texts(ROC("m", c)), []string{"prefers-color-scheme:dark"}},
 	} {
 		for _, want := range c.wants {
@@ -395,6 +434,14 @@ func square60() [][]int64 {
 }
 
 func TestUndefined(t *testing.T) {
+	of := func(predicted, actual []float64) *metrics.ErrorCurves {
+		_, c, err := metrics.EvaluateRegression(predicted, actual)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	right, huge, tiny := of([]float64{3}, []float64{3}), of([]float64{1.7e308, -1.7e308}, []float64{-1.7e308, 1.7e308}), of([]float64{5e-324, 0}, []float64{0, 1e-320})
 	one := &metrics.Curves{Rows: 3, Classes: []metrics.ClassCurves{{Class: "a", Positives: 3, ROCAUC: num.Float(math.NaN())}}}
 	for name, f := range map[string]Figure{
 		"ROC of one class": ROC("m", one), "ROC of models of one class": ROCOfModels([]ModelCurves{{"m", one}}), "no model": Metrics(nil), "no importance": Importance(nil),
@@ -403,6 +450,14 @@ func TestUndefined(t *testing.T) {
 		"no candidate": CrossValidation(metrics.Figures[0], 5, nil), "undefined scores": CrossValidation(metrics.Figures[0], 1, []Validated{{"m", num.Float(math.NaN()), num.Float(math.NaN()), []num.Float{num.Float(math.NaN())}}}),
 		"equal scores":      CrossValidation(metrics.Figures[0], 2, []Validated{{"m", 1, 0, []num.Float{1, 1}}}),
 		"undefined metrics": Metrics([]ModelMetrics{{Model: "m", Metrics: undefined()}}),
+
+		"no model of numbers": RegressionMetrics(nil, metrics.Regression{}), "a mean without error": RegressionMetrics([]ModelRegression{{Model: "m"}}, metrics.Regression{}),
+		"no errors of models": ErrorsOfModels(nil), "errors of nothing": ErrorsOfModels([]ModelErrors{{"m", &metrics.ErrorCurves{}}}),
+		"right of models": ErrorsOfModels([]ModelErrors{{"m", right}}), "nothing predicted": Predicted("m", &metrics.ErrorCurves{}, num.Float(math.NaN())),
+		"one right": Predicted("m", right, 1), "residuals of one": ResidualsByPrediction("m", right, 0), "no residuals": ResidualHistogram("m", right, 0), "residuals of nothing": ResidualsByPrediction("m", &metrics.ErrorCurves{}, 0),
+		"huge predicted": Predicted("m", huge, 0), "huge residuals": ResidualsByPrediction("m", huge, 0), "huge distribution": ResidualHistogram("m", huge, 0), "huge errors": ErrorsOfModels([]ModelErrors{{"m", huge}}),
+		"tiny predicted": Predicted("m", tiny, 0), "tiny residuals": ResidualsByPrediction("m", tiny, 0), "tiny distribution": ResidualHistogram("m", tiny, 0), "tiny errors": ErrorsOfModels([]ModelErrors{{"m", tiny}}),
+		"target without values": TargetBalance(eda.SummarizeNumbers(nil, &frame.Column{Name: "y", Type: frame.Float}, 1)),
 	} {
 		t.Run(name, func(t *testing.T) { checkFigure(t, f) })
 	}

@@ -3,7 +3,6 @@ package chart
 import (
 	"fmt"
 	"math"
-	"strconv"
 
 	"gonum.org/v1/plot/vg"
 
@@ -116,5 +115,5 @@ func tickLabel(v, step float64) string {
 	if math.Abs(v) < step/2 {
 		v = 0
 	}
-	return strconv.FormatFloat(v, 'f', places, 64)
+	return decimals(v, places)
 }

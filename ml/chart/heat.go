@@ -37,9 +37,13 @@ func Correlation(s *eda.Summary) Figure {
 	if n < 2 {
 		return message("Correlation", "There are less than two numeric features to compare.")
 	}
-	note := "Pearson's coefficient of " + counted(n, "numeric feature", "numeric features")
-	if all := numbers(s); all > n {
-		note = fmt.Sprintf("Pearson's coefficient of the first %d of %s", n, counted(all, "numeric feature", "numeric features"))
+	shown, target := n, ""
+	if s.Number != nil {
+		shown, target = n-1, "the target and "
+	}
+	note := "Pearson's coefficient of " + target + counted(shown, "numeric feature", "numeric features")
+	if all := numbers(s); all > shown {
+		note = fmt.Sprintf("Pearson's coefficient of %sthe first %d of %s", target, shown, counted(all, "numeric feature", "numeric features"))
 	}
 	if a, b, v := strongest(s); v != 0 {
 		name := func(i int) string { return clean(s.Correlation.Columns[i], 32) }

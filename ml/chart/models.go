@@ -199,7 +199,11 @@ func Importance(models []ModelImportance) Figure {
 	if rows == 0 {
 		return message("Permutation importance", "There is no feature to shuffle.")
 	}
-	note := fmt.Sprintf("drop in ROC AUC when the feature is shuffled: mean and standard deviation over %s", counted(repeats, "repeat", "repeats")) + tooMany(len(models))
+	measure := "ROC AUC"
+	if f, ok := metrics.FigureNamed(shown[0].Report.Metric); ok {
+		measure = f.Title
+	}
+	note := fmt.Sprintf("drop in %s when the feature is shuffled: mean and standard deviation over %s", measure, counted(repeats, "repeat", "repeats")) + tooMany(len(models))
 	tall := vg.Length(34 + 20*rows)
 	if len(shown) == 1 {
 		return Figure{title: "Permutation importance", note: note, width: squareWidth, height: tall, draw: func(p pen) { p.importance(shown[0], 0, most, longest) }}

@@ -16,7 +16,7 @@ var Figures = []Named{
 	{Name: "log_loss", Title: "log loss", Smaller: true}, {Name: "brier", Title: "Brier score", Smaller: true},
 	{Name: "rmse", Title: "RMSE", Smaller: true, InUnits: true}, {Name: "mae", Title: "MAE", Smaller: true, InUnits: true},
 	{Name: "median_absolute_error", Title: "median error", Smaller: true, InUnits: true}, {Name: "max_error", Title: "largest error", Smaller: true, InUnits: true},
-	{Name: "r2", Title: "R2"},
+	{Name: "r2", Title: "R²"},
 }
 
 // FigureNamed returns the figure of that name.

@@ -25,6 +25,7 @@ type ErrorCurves struct {
 	Rows      int          `json:"rows"`
 	Points    []ErrorPoint `json:"points"` // of at most MaxErrorPoints rows, ascending: evenly spaced by rank of the truth
 	Residuals Residuals    `json:"residuals"`
+	Quantiles []num.Float  `json:"error_quantiles"` // of the distances, by hundredths: 101 order statistics from the least to the most
 }
 
 // ErrorPoint is one row.
@@ -34,7 +35,7 @@ type ErrorPoint struct {
 }
 
 // MaxErrorPoints is the largest number of rows that are drawn one by one.
-const MaxErrorPoints = 1000
+const MaxErrorPoints = 500
 
 // Residuals counts what the truth is more than the prediction, in bins of equal width from -Limit to Limit. The outer bins
 // also hold what lies beyond, which may be one row in a hundred.
@@ -69,7 +70,8 @@ func EvaluateRegression(predicted, actual []float64) (*Regression, *ErrorCurves,
 	back := func(v float64) num.Float { return num.Float(math.Ldexp(v, exponent)) }
 	r := &Regression{RMSE: back(math.Sqrt(squares(residuals) / float64(len(a)))), MAE: back(num.Sum(distances) / float64(len(a))),
 		MedianAbsolute: back(middle(distances)), MaxError: back(distances[len(a)-1]), R2: num.Float(determination(residuals, a))}
-	return r, &ErrorCurves{Rows: len(a), Points: errorPoints(predicted, actual), Residuals: histogram(residuals, distances, exponent)}, nil
+	return r, &ErrorCurves{Rows: len(a), Points: errorPoints(predicted, actual), Residuals: histogram(residuals, distances, exponent),
+		Quantiles: quantiles(distances, exponent)}, nil
 }
 
 // R2 is the coefficient of determination of predictions of finite numbers, NaN where these are all alike.
@@ -145,6 +147,14 @@ func errorPoints(predicted, actual []float64) []ErrorPoint {
 		kept[i] = points[int64(i)*int64(len(points)-1)/(MaxErrorPoints-1)]
 	}
 	return kept
+}
+
+func quantiles(sorted []float64, exponent int) []num.Float {
+	q := make([]num.Float, 101)
+	for i := range q {
+		q[i] = num.Float(math.Ldexp(sorted[(len(sorted)-1)*i/100], exponent))
+	}
+	return q
 }
 
 // histogram leaves the farthest hundredth of the rows to the outer bins where they would take most of the width.

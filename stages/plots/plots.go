@@ -39,16 +39,21 @@ var outputs = map[string][]string{
 	"plot_model":   {"confusion", "roc", "precision_recall", "calibration"},
 	"plot_results": {"roc", "metrics", "importance"},
 	"plot_cv":      {"cross_validation"},
+
+	"plot_regression":         {"predicted", "residuals", "distribution"},
+	"plot_regression_results": {"errors", "metrics", "importance"},
 }
 
 // Kinds describes the stages.
 func Kinds() []pipeline.Kind {
+	ofModel := []pipeline.InputSpec{{Role: "metrics"}, {Role: "curves"}, {Role: "info"}}
+	ofModels := []pipeline.InputSpec{{Role: "metrics", Many: true}, {Role: "curves", Many: true}, {Role: "importance", Many: true}, {Role: "info"}}
 	return []pipeline.Kind{
 		kind("plot_eda", "draws the exploratory data analysis", nil, pipeline.InputSpec{Role: "summary"}),
-		kind("plot_model", "draws the evaluation of a model", func() any { return &ModelParams{} }, pipeline.InputSpec{Role: "metrics"}, pipeline.InputSpec{Role: "curves"},
-			pipeline.InputSpec{Role: "info"}),
-		kind("plot_results", "draws the comparison of the models", func() any { return &ResultsParams{} }, pipeline.InputSpec{Role: "metrics", Many: true},
-			pipeline.InputSpec{Role: "curves", Many: true}, pipeline.InputSpec{Role: "importance", Many: true}, pipeline.InputSpec{Role: "info"}),
+		kind("plot_model", "draws the evaluation of a model", func() any { return &ModelParams{} }, ofModel...),
+		kind("plot_results", "draws the comparison of the models", func() any { return &ResultsParams{} }, ofModels...),
+		kind("plot_regression", "draws the evaluation of a model of a numeric target", func() any { return &ModelParams{} }, ofModel...),
+		kind("plot_regression_results", "draws the comparison of models of a numeric target", func() any { return &ResultsParams{} }, ofModels...),
 		kind("plot_cv", "draws the scores of cross-validation", nil, pipeline.InputSpec{Role: "results"}, pipeline.InputSpec{Role: "info"}),
 	}
 }
@@ -98,9 +103,9 @@ type Inputs map[string][][]byte
 func Render(stage pipeline.Stage, output, format string, in Inputs) ([]byte, error) {
 	var params any
 	switch stage.Kind {
-	case "plot_model":
+	case "plot_model", "plot_regression":
 		params = &ModelParams{}
-	case "plot_results":
+	case "plot_results", "plot_regression_results":
 		params = &ResultsParams{}
 	}
 	if params != nil {
@@ -150,6 +155,14 @@ type info struct {
 			Accuracy num.Float `json:"accuracy"`
 			ROCAUC   num.Float `json:"roc_auc"`
 		} `json:"stump"`
+		Mean struct {
+			Value num.Float `json:"value"`
+			metrics.Regression
+		} `json:"mean"`
+		Cut *struct {
+			Feature string `json:"feature"`
+			metrics.Regression
+		} `json:"cut"`
 	} `json:"baseline"`
 }
 
@@ -204,6 +217,10 @@ func figures(kind string, params any, in Inputs) (map[string]chart.Figure, error
 		return judged(params.(*ModelParams).Model, in)
 	case "plot_results":
 		return compared(params.(*ResultsParams).Models, in)
+	case "plot_regression":
+		return judgedNumbers(params.(*ModelParams).Model, in)
+	case "plot_regression_results":
+		return comparedNumbers(params.(*ResultsParams).Models, in)
 	case "plot_cv":
 		return validated(in)
 	}
@@ -256,6 +273,47 @@ func compared(models []string, in Inputs) (map[string]chart.Figure, error) {
 		m, c, d = append(m, chart.ModelMetrics{Model: name, Metrics: e.Metrics}), append(c, chart.ModelCurves{Model: name, Curves: &curves}), append(d, chart.ModelImportance{Model: name, Report: &drops})
 	}
 	return captioned(split.caption(), map[string]chart.Figure{"roc": chart.ROCOfModels(c), "metrics": chart.Metrics(append(m, split.baselines()...)), "importance": chart.Importance(d)}), nil
+}
+
+// regression is what this package reads of the metrics of a numeric target.
+type regression struct {
+	Metrics metrics.Regression `json:"metrics"`
+}
+
+func judgedNumbers(model string, in Inputs) (map[string]chart.Figure, error) {
+	var e regression
+	var c metrics.ErrorCurves
+	var i info
+	if err := errors.Join(one(in, "metrics", &e), one(in, "curves", &c), one(in, "info", &i)); err != nil {
+		return nil, err
+	}
+	return captioned(i.caption(), map[string]chart.Figure{"predicted": chart.Predicted(model, &c, e.Metrics.R2),
+		"residuals": chart.ResidualsByPrediction(model, &c, e.Metrics.RMSE), "distribution": chart.ResidualHistogram(model, &c, e.Metrics.MAE)}), nil
+}
+
+func comparedNumbers(models []string, in Inputs) (map[string]chart.Figure, error) {
+	var m []chart.ModelRegression
+	var c []chart.ModelErrors
+	var d []chart.ModelImportance
+	var split info
+	if err := one(in, "info", &split); err != nil {
+		return nil, err
+	}
+	for i, name := range models {
+		var e regression
+		var curves metrics.ErrorCurves
+		var drops importance.Report
+		if err := errors.Join(nth(in, "metrics", i, &e), nth(in, "curves", i, &curves), nth(in, "importance", i, &drops)); err != nil {
+			return nil, err
+		}
+		m, c, d = append(m, chart.ModelRegression{Model: name, Metrics: e.Metrics}), append(c, chart.ModelErrors{Model: name, Curves: &curves}), append(d, chart.ModelImportance{Model: name, Report: &drops})
+	}
+	mean := split.Baseline.Mean
+	m = append(m, chart.ModelRegression{Model: "baseline: always the mean", Metrics: mean.Regression, Baseline: true})
+	if cut := split.Baseline.Cut; cut != nil {
+		m = append(m, chart.ModelRegression{Model: "baseline: one cut on " + cut.Feature, Metrics: cut.Regression, Baseline: true})
+	}
+	return captioned(split.caption(), map[string]chart.Figure{"errors": chart.ErrorsOfModels(c), "metrics": chart.RegressionMetrics(m, mean.Regression), "importance": chart.Importance(d)}), nil
 }
 
 func validated(in Inputs) (map[string]chart.Figure, error) {

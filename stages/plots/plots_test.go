@@ -11,6 +11,7 @@ import (
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/eda"
 	"github.com/hashline/hashline/ml/importance"
+	"github.com/hashline/hashline/ml/leak"
 	"github.com/hashline/hashline/ml/metrics"
 	"github.com/hashline/hashline/ml/num"
 	"github.com/hashline/hashline/pipeline"
@@ -49,7 +50,15 @@ func inputs(t *testing.T) Inputs {
 		}
 		compared.Candidates = append(compared.Candidates, validate.Result{Candidate: validate.Candidate{Name: m, Model: m}, Rank: 2 - i, Mean: score(0.8), SD: score(0.1), ByFold: []map[string]num.Float{score(0.7), score(0.9)}})
 	}
+	r, errs, err := metrics.EvaluateRegression([]float64{1, 2, 3}, []float64{1, 4, 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info.Baseline.Mean = &splitdata.Mean{Value: 2, Regression: *r}
+	info.Baseline.Cut = &leak.Cut{Feature: "x", Regression: *r}
+	numbers := encode(t, evaluate.RegressionMetrics{Model: "m", Metrics: *r})
 	return Inputs{
+		"number metrics": {numbers, numbers}, "number curves": {encode(t, errs), encode(t, errs)},
 		"results": {encode(t, compared)},
 		"summary": {encode(t, stage.Summary{Table: table, Summary: eda.Summarize(nil, y, []string{"no", "yes"}, 1)})},
 		"metrics": {judged, judged}, "curves": {encode(t, c), encode(t, c)}, "importance": {found, found}, "info": {encode(t, info)},
@@ -58,6 +67,7 @@ func inputs(t *testing.T) Inputs {
 
 func TestRender(t *testing.T) {
 	in := inputs(t)
+	numbers := Inputs{"metrics": in["number metrics"], "curves": in["number curves"], "importance": in["importance"], "info": in["info"]}
 	digest := strings.TrimPrefix(artifact.DigestOf([]byte("table")).String(), "sha256:")[:12]
 	ofTest := "n = 6 test rows (25 %), group split by Order ID, seed 43, data " + digest
 	for _, c := range []struct {
@@ -68,8 +78,14 @@ func TestRender(t *testing.T) {
 		{pipeline.Stage{Name: "plot:eda", Kind: "plot_eda"}, "n = 6 rows, data " + digest, ""},
 		{pipeline.Stage{Name: "plot:m", Kind: "plot_model", Params: encode(t, ModelParams{Model: "the model"})}, ofTest, "the model"},
 		{pipeline.Stage{Name: "plot_cv", Kind: "plot_cv"}, "n = 18 rows to train on, group folds, seed 43, data " + digest, "second first"},
+		{pipeline.Stage{Name: "plot:m", Kind: "plot_regression", Params: encode(t, ModelParams{Model: "the model"})}, ofTest, "the model"},
+		{pipeline.Stage{Name: "plot_results", Kind: "plot_regression_results", Params: encode(t, ResultsParams{Models: []string{"first", "second"}})}, ofTest, ""},
 		{pipeline.Stage{Name: "plot_results", Kind: "plot_results", Params: encode(t, ResultsParams{Models: []string{"first", "second"}})}, ofTest, ""},
 	} {
+		in := in
+		if strings.HasPrefix(c.stage.Kind, "plot_regression") {
+			in = numbers
+		}
 		for _, output := range outputs[c.stage.Kind] {
 			svg, err := Render(c.stage, output, "svg", in)
 			if err != nil {
@@ -127,6 +143,17 @@ func TestBaselinesAreDrawn(t *testing.T) {
 	for _, want := range []string{"baseline: always yes", "first", "second"} {
 		if !strings.Contains(string(svg), want) {
 			t.Errorf("the metrics do not show %q", want)
+		}
+	}
+	in := inputs(t)
+	in["metrics"], in["curves"] = in["number metrics"], in["number curves"]
+	svg, err = Render(pipeline.Stage{Name: "plot_results", Kind: "plot_regression_results", Params: encode(t, ResultsParams{Models: []string{"first", "second"}})}, "metrics", "svg", in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"baseline: always the mean", "baseline: one cut on x", "first", "second"} {
+		if !strings.Contains(string(svg), want) {
+			t.Errorf("the metrics of numbers do not show %q", want)
 		}
 	}
 }
