@@ -22,7 +22,8 @@ data (rows x 1): numbers and truth values (0 or 1) are doubles, NaN where missin
 dates are strings such as 2016-11-08, empty where missing. "label" is a list of strings, "probabilities" has a column for
 each class, in the order of the file's property "classes"; of a regression there is "prediction", a list of doubles.
 
-json: the file as the run has it, which ` + "`producer predict`" + ` and Go programs read (package ml/model).`,
+json: the file as the run has it, which ` + "`producer predict`" + ` and Go programs read (package ml/model); ml/model/FORMAT.md explains
+its fields, and how to compute predictions from them.`,
 		Example: "  producer export k3f9 random_forest --format onnx -o forest.onnx\n  producer export k3f9 logistic_regression --format json",
 		Args:    cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeRuns(1),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -1,4 +1,5 @@
-// Package model is the file format of a trained model: one estimator with everything that scoring raw rows needs.
+// Package model is the file format of a trained model: one estimator with everything that scoring raw rows needs. FORMAT.md
+// beside it says what every field holds, and how predictions come of them, for programs in other languages.
 package model
 
 import (
