@@ -221,6 +221,26 @@ func (v *view) columns() {
 	}
 }
 
+// Searched reports whether settings were searched.
+func (v *view) Searched() bool { return v.Validation != nil && v.Validation.Searched() }
+
+// maxCandidates bounds the list of candidates of a search, besides the best of each model.
+const maxCandidates = 50
+
+// Listed are the candidates that are ahead, and the best of each model.
+func (v *view) Listed() []*summary.Candidate {
+	var list []*summary.Candidate
+	for i := range v.Validation.Candidates {
+		if c := &v.Validation.Candidates[i]; i < maxCandidates || c.Chosen {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// MoreCandidates is the number of those that are not listed.
+func (v *view) MoreCandidates() int { return len(v.Validation.Candidates) - len(v.Listed()) }
+
 // File is the input's name without its folders.
 func (v *view) File() string {
 	if v.Input.Name == "" || v.Input.Name == "-" {

@@ -35,6 +35,7 @@ const (
 	CV             = "cv" // returns a stage for each model and fold
 	CVResults      = "cv_results"
 	PlotCV         = "plot_cv"
+	BestPrefix     = "best:" // the settings of a model that a search found
 )
 
 // Build makes the plan of a pipeline for an input file. A pipeline without a task learns classes. Stages on the longest path come first, as the queue takes ready
@@ -52,12 +53,22 @@ func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
 	b.add(Preprocess, "preprocess", preprocess.Params{Target: s.Target, Task: s.Task, Features: s.Features.choice(), Split: s.Split.Column}, from("table", LoadData, "table"))
 	b.add(SplitData, "split_data", splitdata.Params{Method: s.splitMethod(), TestSize: s.Split.TestSize}, from("table", Preprocess, "table"))
 	b.add(EDA, "eda", nil, from("table", Preprocess, "table"))
+	if s.Search != nil { // its trainings wait for it
+		if err := settled.crossValidate(&b); err != nil {
+			return nil, err
+		}
+	}
 	for _, m := range names {
 		kind, params, err := s.models()[m].stage(m, settled.Task)
 		if err != nil {
 			return nil, err
 		}
-		b.add(TrainPrefix+m, kind, params, from("train", SplitData, "train"))
+		needs := []pipeline.Need{from("train", SplitData, "train")}
+		if s.Search != nil {
+			b.add(BestPrefix+m, "choose_settings", validate.ChooseParams{Model: m}, from("results", CVResults, "results"))
+			params, needs = nil, append(needs, from("settings", BestPrefix+m, "settings"))
+		}
+		b.add(TrainPrefix+m, kind, params, needs...)
 	}
 	b.add(PlotEDA, "plot_eda", nil, from("summary", EDA, "summary"))
 	judge, drawOne, drawAll := "evaluate", "plot_model", "plot_results"
@@ -72,7 +83,7 @@ func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
 			b.add(ScorePrefix+m, "golearn_scores", golearnscores.Params{Model: m}, from("predictions", EvaluatePrefix+m, "predictions"), from("metrics", EvaluatePrefix+m, "metrics"))
 		}
 	}
-	if s.CV > 0 {
+	if s.CV > 0 && s.Search == nil {
 		if err := settled.crossValidate(&b); err != nil {
 			return nil, err
 		}
@@ -91,22 +102,18 @@ func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
 	return p, b.err
 }
 
-// crossValidate adds the stages that train every model on folds of the training part.
+// crossValidate adds the stages that train candidates on folds of the training part and compare them.
 func (s *Spec) crossValidate(b *builder) error {
-	p := validate.Params{Folds: s.CV, Method: s.splitMethod(), Train: SplitData}
-	for _, m := range s.ModelNames() {
-		kind, params, err := s.models()[m].stage(m, s.Task)
-		if err != nil {
-			return err
-		}
-		raw, err := json.Marshal(params)
-		if err != nil {
-			return err
-		}
-		p.Candidates = append(p.Candidates, validate.Candidate{Name: m, Model: m, Trainer: kind, Params: raw})
+	candidates, err := s.candidates()
+	if err != nil {
+		return err
 	}
-	b.add(CV, "cross_validate", p, from("train", SplitData, "train"))
-	b.add(CVResults, "compare_candidates", validate.CompareParams{}, from("design", CV, "design"), pipeline.Need{Role: "scores", Stage: CV, Output: "scores", Each: true})
+	var p validate.CompareParams
+	if s.Search != nil {
+		p.Scoring = s.Search.Scoring
+	}
+	b.add(CV, "cross_validate", validate.Params{Folds: s.CV, Method: s.splitMethod(), Train: SplitData, Candidates: candidates}, from("train", SplitData, "train"))
+	b.add(CVResults, "compare_candidates", p, from("design", CV, "design"), pipeline.Need{Role: "scores", Stage: CV, Output: "scores", Each: true})
 	b.add(PlotCV, "plot_cv", nil, from("results", CVResults, "results"), from("info", SplitData, "info"))
 	return nil
 }

@@ -34,6 +34,7 @@ type Spec struct {
 	Features   Features              `yaml:"features,omitempty"`
 	Split      Split                 `yaml:"split"`
 	CV         int                   `yaml:"cv,omitempty"` // folds of cross-validation; 0: none
+	Search     *Search               `yaml:"search,omitempty"`
 	Importance Importance            `yaml:"importance"`
 	Models     map[string]*ModelSpec `yaml:"models,omitempty"` // nil: the defaults of the task
 }
@@ -189,6 +190,9 @@ func ParseSpec(name string, b []byte) (*Spec, error) {
 	if len(b) > maxSpecBytes {
 		return nil, fault(name, nil, "the pipeline file has %d bytes, more than %d", len(b), maxSpecBytes)
 	}
+	if err := checkAliases(name, b); err != nil {
+		return nil, err
+	}
 	s := Default()
 	d := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
 	switch err := d.Decode(s); {
@@ -202,6 +206,11 @@ func ParseSpec(name string, b []byte) (*Spec, error) {
 	}
 	if err := d.Decode(&Spec{}); !errors.Is(err, io.EOF) {
 		return nil, fault(name, nil, "the pipeline file has more than one document")
+	}
+	if s.Search != nil {
+		if err := s.takeSearch(name, "$.search", func(path string) ast.Node { return nodeAt(b, path) }); err != nil {
+			return nil, err
+		}
 	}
 	return s, s.check(name, b)
 }
@@ -253,7 +262,10 @@ func (s *Spec) check(name string, b []byte) error {
 	if err := s.Features.check(name, at); err != nil {
 		return err
 	}
-	return s.checkSplit(name, at)
+	if err := s.checkSplit(name, at); err != nil || s.Search == nil {
+		return err
+	}
+	return s.checkSearch(name, "$.search", at)
 }
 
 // check finds derived features that lack a column, and parts that dates do not have.
@@ -382,6 +394,9 @@ func (s *Spec) KeepModels(names []string) error {
 		}
 	}
 	s.Models = kept
+	if s.Search != nil {
+		return s.keepSearched(names)
+	}
 	return nil
 }
 

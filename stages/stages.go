@@ -5,7 +5,8 @@
 //	                        -> split_data -> train:M -> evaluate:M  -> plot:M            for every model M
 //	                                                    (all of them) -> plot_results
 //	                                                    -> score:M for those of golearn's
-//	                                   -> cv -> cv:M:FOLD -> cv_results                 with cross-validation
+//	                                   -> cv -> cv:M:FOLD -> cv_results                 with cross-validation;
+//	                                                        in a search cv_results -> best:M -> train:M
 package stages
 
 import (

@@ -59,21 +59,29 @@ func mismatch(err error, message string) string {
 }
 
 // wholeNumbers are the fields that take one. The YAML library would cut the fraction off without a word.
-var wholeNumbers = []string{"seed", "cv", "repeats", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins", "laplace", "trees", "max_iter", "max_leaf_nodes", "n_iter_no_change"}
+var wholeNumbers = []string{"seed", "cv", "samples", "repeats", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins", "laplace", "trees", "max_iter", "max_leaf_nodes", "n_iter_no_change"}
 
 func checkWhole(name string, b []byte) error {
+	v := &wholeVisitor{name: name}
+	if err := walk(name, b, v); err != nil {
+		return err
+	}
+	if v.err != nil {
+		return v.err
+	}
+	return nil
+}
+
+// walk parses a file and visits its nodes.
+func walk(name string, b []byte, v ast.Visitor) error {
 	file, err := parser.ParseBytes(b, 0)
 	if err != nil {
 		return yamlFault(name, err)
 	}
-	v := &wholeVisitor{name: name}
 	for _, doc := range file.Docs {
 		if doc.Body != nil {
 			ast.Walk(v, doc.Body)
 		}
-	}
-	if v.err != nil {
-		return v.err
 	}
 	return nil
 }
@@ -107,9 +115,48 @@ func (v *wholeVisitor) Visit(n ast.Node) ast.Visitor {
 	return v
 }
 
+// maxAliases bounds the aliases of a file: each may stand for much of it.
+const maxAliases = 100
+
+// checkAliases refuses a file that is short and stands for billions of values. The YAML library would read them all.
+func checkAliases(name string, b []byte) error {
+	c := &aliasCheck{name: name}
+	if err := walk(name, b, aliasVisitor{aliasCheck: c}); err != nil {
+		return err
+	}
+	if c.err != nil {
+		return c.err
+	}
+	return nil
+}
+
+type aliasCheck struct {
+	name    string
+	aliases int
+	err     *pipeline.Error
+}
+
+type aliasVisitor struct {
+	*aliasCheck
+	anchored bool // what is visited has a name, by which aliases repeat it
+}
+
+// Visit implements ast.Visitor.
+func (v aliasVisitor) Visit(n ast.Node) ast.Visitor {
+	switch n.(type) {
+	case *ast.AnchorNode:
+		v.anchored = true
+	case *ast.AliasNode:
+		if v.aliases++; v.err == nil && (v.anchored || v.aliases > maxAliases) {
+			v.err = fault(v.name, n, "an alias stands in what another one repeats, or there are more than %d", maxAliases).WithHint("write the values themselves")
+		}
+	}
+	return v
+}
+
 // fieldNames are those of a pipeline file, for proposals.
 var fieldNames = []string{"target", "task", "seed", "missing", "types", "features", "columns", "include", "exclude", "dates", "days_between", "ratios", "column", "parts", "name", "from", "to",
-	"numerator", "denominator", "own", "op", "inputs", "params", "split", "method", "test_size", "cv", "importance", "repeats", "models", "kind", "engine", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins",
+	"numerator", "denominator", "own", "op", "inputs", "params", "split", "method", "test_size", "cv", "search", "samples", "scoring", "importance", "repeats", "models", "kind", "engine", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins",
 	"laplace", "trees", "max_features", "c", "alpha", "max_iter", "l1_ratio", "class_weight", "criterion", "max_leaf_nodes", "ccp_alpha", "oob_score", "learning_rate",
 	"l2_regularization", "early_stopping", "validation_fraction", "n_iter_no_change"}
 

@@ -158,6 +158,8 @@ type Shape struct {
 	Flags        []string `json:"flags"`                   // each with its value, as --seed=7, those from the environment included
 	PipelineName string   `json:"pipeline_name,omitempty"` // of the pipeline file, without its folder
 	Pipeline     string   `json:"pipeline,omitempty"`      // its text
+	SearchName   string   `json:"search_name,omitempty"`   // of the search file, alike
+	Search       string   `json:"search,omitempty"`
 }
 
 // New returns a document without a run.
@@ -344,9 +346,17 @@ func get[T any](g *getter, stage, output string) *T {
 }
 
 // Best returns the model with the largest area under the ROC curve, or of a regression with the least RMSE, the first of
-// equals; nil without models. An undefined figure is worse than any.
+// equals; nil without models. An undefined figure is worse than any. After a search it is the model that was ahead in
+// cross-validation, as the test part has no say in what is chosen.
 func (d *Document) Best() *Model {
 	var best *Model
+	if d.Validation != nil && d.Validation.Searched() {
+		for i := range d.Models {
+			if d.Models[i].Name == d.Validation.Candidates[0].Model {
+				return &d.Models[i]
+			}
+		}
+	}
 	for i := range d.Models {
 		if m := &d.Models[i]; best == nil || m.score() > best.score() || !best.score().Defined() && m.score().Defined() {
 			best = m

@@ -26,6 +26,7 @@ type Candidate struct {
 	Name   string                 `json:"name"`
 	Model  string                 `json:"model"`
 	Rank   int                    `json:"rank"`
+	Chosen bool                   `json:"chosen"` // the best of its model, which is trained with its settings
 	Params json.RawMessage        `json:"params"` // those that differ from the defaults
 	Mean   map[string]num.Float   `json:"mean"`
 	SD     map[string]num.Float   `json:"sd"`
@@ -37,9 +38,11 @@ func validation(r *validate.Results) *Validation {
 		return nil
 	}
 	v := &Validation{Folds: r.Folds, Method: r.Method, Column: r.Column, Rows: r.Rows, Scoring: r.Scoring, Candidates: []Candidate{}}
+	seen := map[string]bool{}
 	for _, i := range r.Ranked() {
 		c := r.Candidates[i]
-		v.Candidates = append(v.Candidates, Candidate{c.Name, c.Model, c.Rank, c.Params, c.Mean, c.SD, c.ByFold})
+		v.Candidates = append(v.Candidates, Candidate{c.Name, c.Model, c.Rank, !seen[c.Model], c.Params, c.Mean, c.SD, c.ByFold})
+		seen[c.Model] = true
 	}
 	return v
 }
@@ -59,6 +62,19 @@ func (v *Validation) Figures() []metrics.Named {
 		}
 	}
 	return shown
+}
+
+// Ranking are the figures of a ranked table: the one that ranks first, then two more.
+func (v *Validation) Ranking() []metrics.Named {
+	scoring, _ := metrics.FigureNamed(v.Scoring)
+	list := []metrics.Named{scoring}
+	for _, name := range []string{"roc_auc", "accuracy", "log_loss", "rmse", "mae", "r2"} {
+		f, _ := metrics.FigureNamed(name)
+		if _, ok := v.Candidates[0].Mean[name]; ok && name != v.Scoring && len(list) < 3 {
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 // Score is a mean and its standard deviation for people.

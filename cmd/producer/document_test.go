@@ -32,7 +32,7 @@ const contract = `{
      "average_precision": "number?", "log_loss": "number?", "brier": "number?"},
    "confusion": {"labels": ["text"], "rows_true_columns_predicted": [["count"]]}, "regression?": {REGRESSION}}],
  "cross_validation?": {"folds": "count", "method": "stratified|random|group|time", "column": "text", "rows": "count", "scoring": "name",
-   "candidates": [{"name": "name", "model": "name", "rank": "count", "params": {"*": "any"}, "mean": {"*": "number?"}, "sd": {"*": "number?"}, "by_fold": [{"*": "number?"}]}]},
+   "candidates": [{"name": "name", "model": "name", "rank": "count", "chosen": "bool", "params": {"*": "any"}, "mean": {"*": "number?"}, "sd": {"*": "number?"}, "by_fold": [{"*": "number?"}]}]},
  "stages": [{"name": "name", "kind": "name", "status": "SUCCEEDED|FAILED|SKIPPED|CANCELED|PENDING|RUNNING", "cache": "hit|miss|off?", "miss_reason": "text", "attempts": "count",
    "action_key": "digest?", "code": "digest?", "worker": "text", "queued_s": "number", "fetch_s": "number", "compute_s": "number", "store_s": "number",
    "started_at": "time?", "finished_at": "time?", "needs": ["name"], "expanded_by": "text",

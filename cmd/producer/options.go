@@ -28,6 +28,8 @@ type pipelineOptions struct {
 	seed             uint64
 	testSize         float64
 	cv               int
+	search           string
+	searchText       []byte // of the search file, when it was read before
 	text             []byte // of the pipeline file, when it was read before
 	changed          func(flag string) bool
 }
@@ -46,6 +48,7 @@ func (o *pipelineOptions) flags(c *cobra.Command) {
 	f.Float64Var(&o.testSize, "test-size", 0.2, "`share` of the rows to test on")
 	f.StringVar(&o.split, "split", "", "`way` to split: stratified, random, group:COLUMN or time:COLUMN (default stratified; random when a number is predicted)")
 	f.IntVar(&o.cv, "cv", 0, "cross-validate every model too, in so many `folds` of the training part")
+	f.StringVar(&o.search, "search", "", "try the settings in this `file` (YAML) by cross-validation, in 5 folds unless --cv says otherwise, and train with the best")
 	o.changed = f.Changed
 }
 
@@ -128,6 +131,27 @@ func (o *pipelineOptions) readFile() (*stages.Spec, error) {
 	return stages.ParseSpec(o.file, b)
 }
 
+// readSearch reads the search file.
+func (o *pipelineOptions) readSearch(spec *stages.Spec) error {
+	if err := o.loadSearch(); err != nil {
+		return err
+	}
+	return spec.ReadSearch(o.search, o.searchText)
+}
+
+// loadSearch reads the text of the search file once.
+func (o *pipelineOptions) loadSearch() error {
+	if o.search == "" || o.searchText != nil {
+		return nil
+	}
+	b, err := os.ReadFile(o.search)
+	if err != nil {
+		return badFile(o.search, "the search file cannot be read: %v", errors.Unwrap(err)).WithHint("it names models, their parameters and values to try; `producer init` shows how")
+	}
+	o.searchText = b
+	return nil
+}
+
 func (o *pipelineOptions) columnTypes() (map[string]frame.Type, error) {
 	types := map[string]frame.Type{}
 	for _, t := range o.types {
@@ -151,6 +175,11 @@ func (o *pipelineOptions) apply(spec *stages.Spec) (*stages.Spec, error) {
 		return nil, usage("--target is empty").WithHint("want a column, or a comparison such as \"Profit > 0\"")
 	case o.changed("models") && len(o.models) == 0:
 		return nil, usage("--models is empty").WithHint("the models are %s", strings.Join(spec.ModelNames(), ", "))
+	}
+	if o.search != "" {
+		if err := o.readSearch(spec); err != nil {
+			return nil, err
+		}
 	}
 	spec, err := o.applySet(spec)
 	if err != nil {

@@ -55,7 +55,7 @@ func printSummary(w io.Writer, d *summary.Document) {
 	}
 	if d.Validation != nil {
 		fmt.Fprintln(w)
-		printValidation(w, d.Validation)
+		printValidation(w, string(d.RunID), d.Validation)
 	}
 	fmt.Fprintln(w)
 	for _, warning := range d.Warnings {

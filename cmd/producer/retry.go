@@ -124,7 +124,7 @@ func (a *app) rerunCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "rerun RUN [--set KEY=VALUE ...]", Short: "Run the pipeline of a run again, on the same table with other parameters", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeRuns(1),
 		Long: `Rerun submits the table of a run again, from the store, with the flags that the run had and those given now over them: of
---set, the later one goes before; --exclude, --include, --type and --missing add to the lists; --models replaces the list. Only
+--set, the later one goes before; --exclude, --include, --type and --missing add to the lists; --models replaces the list, --search and --pipeline the file. Only
 what the change touches is computed. The new run has the tag rerun_of.`,
 		Example: "  producer rerun k3f9 --set models.random_forest.trees=300\n  producer rerun k3f9 --seed 7 --only evaluate:random_forest", Annotations: map[string]string{handlesSignals: "yes"},
 		RunE: func(c *cobra.Command, args []string) error {

@@ -16,14 +16,14 @@ import (
 // maxPipeline bounds a pipeline file that is kept with a run.
 const maxPipeline = 1 << 20
 
-// shapeOf keeps the flags that shape the plan, and the pipeline file, which is read now and not again.
+// shapeOf keeps the flags that shape the plan, and the pipeline and search files, which are read now and not again.
 func shapeOf(flags *pflag.FlagSet, o *pipelineOptions) (summary.Shape, error) {
 	s := summary.Shape{Flags: []string{}}
 	var shaping pipelineOptions
 	own := &cobra.Command{}
 	shaping.flags(own)
 	flags.Visit(func(f *pflag.Flag) {
-		if own.Flags().Lookup(f.Name) == nil || f.Name == "pipeline" {
+		if own.Flags().Lookup(f.Name) == nil || f.Name == "pipeline" || f.Name == "search" {
 			return
 		}
 		values := []string{f.Value.String()}
@@ -37,6 +37,12 @@ func shapeOf(flags *pflag.FlagSet, o *pipelineOptions) (summary.Shape, error) {
 			s.Flags = append(s.Flags, "--"+f.Name+"="+v)
 		}
 	})
+	if err := o.loadSearch(); err != nil {
+		return s, err
+	}
+	if o.search != "" && len(o.searchText) <= maxPipeline { // a larger one is refused
+		s.SearchName, s.Search = filepath.Base(o.search), string(o.searchText)
+	}
 	if o.file == "" {
 		return s, nil
 	}
@@ -55,13 +61,17 @@ func shapeOf(flags *pflag.FlagSet, o *pipelineOptions) (summary.Shape, error) {
 
 // over puts flags over those of a shape. What a flag says of the same thing goes before; lists grow, but for --models.
 func (o *pipelineOptions) over(old, new summary.Shape) summary.Shape {
-	merged := summary.Shape{Flags: slices.Clone(old.Flags), PipelineName: old.PipelineName, Pipeline: old.Pipeline}
+	merged := old
+	merged.Flags = slices.Clone(old.Flags)
 	if o.changed("models") {
 		merged.Flags = slices.DeleteFunc(merged.Flags, func(f string) bool { return strings.HasPrefix(f, "--models=") })
 	}
 	merged.Flags = append(merged.Flags, new.Flags...)
 	if new.PipelineName != "" {
 		merged.PipelineName, merged.Pipeline = new.PipelineName, new.Pipeline
+	}
+	if new.SearchName != "" {
+		merged.SearchName, merged.Search = new.SearchName, new.Search
 	}
 	return merged
 }
@@ -76,6 +86,9 @@ func (a *app) submissionOf(shape summary.Shape) (*submission, error) {
 	}
 	if shape.PipelineName != "" {
 		s.file, s.text = shape.PipelineName, []byte(shape.Pipeline)
+	}
+	if shape.SearchName != "" {
+		s.search, s.searchText = shape.SearchName, []byte(shape.Search)
 	}
 	return s, nil
 }

@@ -55,12 +55,25 @@ precision, recall and F1 are shown: true of a comparison, yes of yes and no, els
 With --cv every model is also cross-validated, on the training part alone: the test part judges the models, and no fold
 sees it. The folds follow --split: classes shared out evenly, groups kept together, or each later than what is learned from.
 
+With --search the settings in a file are tried first: each candidate is cross-validated on the training part, and each model
+trained with the settings that did best; only the models of the file are. It is a grid, every combination of lists of
+values, or with kind: random so many samples, also from distributions (at most 1000 candidates in all):
+
+  kind: random
+  samples: 20
+  scoring: log_loss             # default roc_auc, of numbers rmse
+  models:
+    random_forest:
+      max_features: [sqrt, 0.3, 0.5, 1]
+      min_samples_leaf: {low: 1, high: 50, log: true}
+
 Limits: 10000 columns, 16 MB for a record. A row with another number of fields than the header is left out and
 reported; more than 10 such rows that are also more than 1 % of all stop the run. Texts that stand for a missing value
 are the empty one and ` + strings.Join(csv.MissingTexts, ", ") + `.`,
 		Example: `  producer submit
   producer submit superstore.csv --split 'group:Order ID'
   producer submit churn.csv --target churned --cv 5
+  producer submit churn.csv --target churned --search forests.yaml
   producer submit churn.csv --target churned --exclude 'customer note' --out results
   producer submit sales.csv --target 'Profit > 0' --set models.random_forest.trees=300 --redis redis://localhost:6379/0`,
 		Args: cobra.MaximumNArgs(1), Annotations: map[string]string{handlesSignals: "yes"},

@@ -2,6 +2,8 @@ package endtoend
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/hashline/hashline/internal/needs"
@@ -36,4 +38,39 @@ func TestValidationRepeats(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A worker is killed in the middle of a search: another one finishes it, with the same bits, and what was done stays done.
+func TestKilledWorkerInSearch(t *testing.T) {
+	t.Parallel()
+	args := []string{"--search", searchFile(t, "models: {random_forest: {trees: [60], max_features: [0.2, 0.6, 1], min_samples_leaf: [1, 5]}}"), "--set", "importance.repeats=1"}
+	want := newWorld(t).submit(args...)
+	w := newWorld(t)
+	w.redis = needs.Redis(t).URL()
+	victim := w.worker(1)
+	p := w.submitting(args...)
+	p.Await(started("cv:random_forest.3:2"))
+	victim.Kill()
+	w.worker(1)
+	w.worker(2)
+	d := p.succeeded()
+	if d.ResultDigest != want.ResultDigest {
+		t.Errorf("result digest %s, want %s", d.ResultDigest, want.ResultDigest)
+	}
+	again := 0
+	for _, s := range d.Stages {
+		again += s.Attempts - 1
+	}
+	if again > 1 {
+		t.Errorf("%d attempts were repeated, want the one that was killed", again)
+	}
+}
+
+func searchFile(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "search.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

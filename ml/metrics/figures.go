@@ -19,6 +19,9 @@ var Figures = []Named{
 	{Name: "r2", Title: "R²"},
 }
 
+// OfNumbers reports whether the figure is of predictions of numbers, and not of classes.
+func (n Named) OfNumbers() bool { return n.InUnits || n.Name == "r2" }
+
 // FigureNamed returns the figure of that name.
 func FigureNamed(name string) (Named, bool) {
 	i := slices.IndexFunc(Figures, func(f Named) bool { return f.Name == name })

@@ -20,10 +20,11 @@ type Trainer struct {
 }
 
 // New describes a kind of stage that trains: k lacks inputs, outputs and what it runs. Its input train is a dataset, its
-// output model a model.Model of the given kind and engine, whose estimator fit sets. P are the parameters to which k.Params
+// input settings, which may be absent, parameters that stand for those of the plan, its output model a model.Model of the
+// given kind and engine, whose estimator fit sets. P are the parameters to which k.Params
 // points.
 func New[P any](k pipeline.Kind, kind, engine string, fit func(c *pipeline.Call, p *P, d *dataset.Dataset, m *model.Model) error) Trainer {
-	k.Inputs = []pipeline.InputSpec{{Role: "train"}}
+	k.Inputs = []pipeline.InputSpec{{Role: "train"}, {Role: "settings", Optional: true}}
 	k.Outputs = []pipeline.OutputSpec{{Name: "model", Class: pipeline.Result, MediaType: "application/json"}}
 	t := Trainer{Kind: k}
 	t.Fit = func(c *pipeline.Call, params any, d *dataset.Dataset) (*model.Model, error) {
@@ -41,7 +42,13 @@ func New[P any](k pipeline.Kind, kind, engine string, fit func(c *pipeline.Call,
 		if err != nil {
 			return err
 		}
-		m, err := t.Fit(c, c.Params, d)
+		params := c.Params
+		if _, given := c.Ref("settings"); given {
+			if params, err = settings(c, k); err != nil {
+				return err
+			}
+		}
+		m, err := t.Fit(c, params, d)
 		if err != nil {
 			return err
 		}
@@ -56,6 +63,20 @@ func WantClasses(d *dataset.Dataset, kind, instead string) error {
 		return pipeline.BadInput("%s learns classes, and the target is a number", kind).WithHint("use %s", instead)
 	}
 	return nil
+}
+
+// settings reads the parameters that an earlier stage has chosen.
+func settings(c *pipeline.Call, k pipeline.Kind) (any, error) {
+	params := k.Params()
+	if err := c.ReadJSON("settings", params); err != nil {
+		return nil, err
+	}
+	if v, ok := params.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return nil, fmt.Errorf("input settings: %w", err)
+		}
+	}
+	return params, nil
 }
 
 // Positive refuses a parameter below least.

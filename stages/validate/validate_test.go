@@ -438,3 +438,86 @@ func TestRanking(t *testing.T) {
 		t.Errorf("larger is better: %v, want %v", got, want)
 	}
 }
+
+// search runs a search over the shop up to the training of a model.
+func searchShop(t *testing.T, text, last string) *executed {
+	t.Helper()
+	spec := shopSpec(t, "decision_tree")
+	if err := spec.ReadSearch("s.yaml", []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	e, err := execute(t, shop(300, 0), spec, last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// The model is, bit for bit, the one that is trained when its best settings are written down.
+func TestTheBestSettingsAreTrained(t *testing.T) {
+	e := searchShop(t, "scoring: log_loss\nmodels: {decision_tree: {max_depth: [1, 2, 3], min_samples_leaf: [1, 30]}}", "train:decision_tree")
+	best := e.results().Best("decision_tree")
+	for _, c := range e.results().Candidates {
+		if c.Mean["log_loss"] < best.Mean["log_loss"] {
+			t.Errorf("%s has %v, the best %v", c.Name, c.Mean["log_loss"], best.Mean["log_loss"])
+		}
+	}
+	var params struct {
+		MaxDepth       int `json:"max_depth"`
+		MinSamplesLeaf int `json:"min_samples_leaf"`
+	}
+	if err := json.Unmarshal(best.Params, &params); err != nil || params.MaxDepth == 0 {
+		t.Fatalf("settings %s: %v", best.Params, err)
+	}
+	spec := shopSpec(t, "decision_tree")
+	spec.Models["decision_tree"].MaxDepth, spec.Models["decision_tree"].MinSamplesLeaf = &params.MaxDepth, &params.MinSamplesLeaf
+	plain, err := execute(t, shop(300, 0), spec, "train:decision_tree")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := e.output("train:decision_tree", "model").Digest, plain.output("train:decision_tree", "model").Digest; got != want {
+		t.Errorf("model %s, want %s", got, want)
+	}
+}
+
+// Of candidates that do alike, the first is taken.
+func TestTiesAreBrokenByOrder(t *testing.T) {
+	e := searchShop(t, "models: {decision_tree: {max_depth: [30, 29, 28]}}", "best:decision_tree")
+	r := e.results()
+	for i, c := range r.Candidates {
+		if c.Mean["roc_auc"] != r.Candidates[0].Mean["roc_auc"] || c.Rank != i+1 {
+			t.Errorf("candidate %d: rank %d, %v", i, c.Rank, c.Mean["roc_auc"])
+		}
+	}
+	if got := strings.TrimSpace(string(e.read("best:decision_tree", "settings"))); got != `{"max_depth":30}` {
+		t.Errorf("settings %s", got)
+	}
+}
+
+func TestSearchOfOneCandidate(t *testing.T) {
+	e := searchShop(t, "models: {decision_tree: {}}", "train:decision_tree")
+	plain, err := execute(t, shop(300, 0), shopSpec(t, "decision_tree"), "train:decision_tree")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := e.output("train:decision_tree", "model").Digest, plain.output("train:decision_tree", "model").Digest; got != want || len(e.results().Candidates) != 1 {
+		t.Errorf("model %s, want %s", got, want)
+	}
+}
+
+// A search is no worse than the defaults where these are among the candidates, and finds more where they are poor.
+func TestSearchFindsBetterSettings(t *testing.T) {
+	data, spec := superstore(t)
+	if err := spec.ReadSearch("s.yaml", []byte("models: {decision_tree: {max_depth: [2, 10], min_samples_leaf: [5, 20]}}")); err != nil {
+		t.Fatal(err)
+	}
+	e, err := execute(t, data, spec, stages.CVResults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := e.results()
+	best, stump := r.Best("decision_tree"), r.Candidates[0]
+	if string(stump.Params) != `{"max_depth":2,"min_samples_leaf":5}` || best.Mean["roc_auc"] < stump.Mean["roc_auc"]+0.02 || best.Mean["roc_auc"] < 0.975 {
+		t.Errorf("best %s %v, %s %v", best.Params, best.Mean["roc_auc"], stump.Params, stump.Mean["roc_auc"])
+	}
+}
