@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hashline/hashline/bench/internal/program"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/tasks"
 )
@@ -38,7 +39,7 @@ func fairness(ctx context.Context, b *bench) error {
 		}
 		show("5 "+what+" in a row, alone", millis(alone), "")
 		show(fmt.Sprintf("  submitted behind a run of %d", wide), millis(behind), "")
-		show("  of its time alone", fmt.Sprintf("%.1f", median(behind)/median(alone)), "<= 3")
+		show("  of its time alone", fmt.Sprintf("%.1f", program.Median(behind)/program.Median(alone)), "<= 3")
 	}
 	return nil
 }

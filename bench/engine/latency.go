@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hashline/hashline/bench/internal/program"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/tasks"
 )
@@ -48,7 +49,7 @@ func latency(ctx context.Context, b *bench) error {
 	return nil
 }
 
-func millis(seconds []float64) string { return fmt.Sprintf("%.1f ms", 1000*median(seconds)) }
+func millis(seconds []float64) string { return fmt.Sprintf("%.1f ms", 1000*program.Median(seconds)) }
 
 func chains(ctx context.Context, s *side, p *pipeline.Plan) ([]float64, error) {
 	var seconds []float64

@@ -101,11 +101,3 @@ func show(what, figure, target string) {
 	}
 	fmt.Printf("  %-58s %14s   %s\n", what, figure, target)
 }
-
-func median(v []float64) float64 {
-	s := slices.Sorted(slices.Values(v))
-	if len(s)%2 == 1 {
-		return s[len(s)/2]
-	}
-	return (s[len(s)/2-1] + s[len(s)/2]) / 2
-}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hashline/hashline/bench/internal/program"
 	"github.com/hashline/hashline/pipeline"
 )
 
@@ -24,7 +25,7 @@ func takeover(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	show(fmt.Sprintf("SIGKILL to the start elsewhere, median of %d", len(killed)), fmt.Sprintf("%.2f s", median(killed)), "<= 6 s")
+	show(fmt.Sprintf("SIGKILL to the start elsewhere, median of %d", len(killed)), fmt.Sprintf("%.2f s", program.Median(killed)), "<= 6 s")
 	show("  worst", fmt.Sprintf("%.2f s", slices.Max(killed)), "<= 10 s")
 	const grace = time.Second
 	stopped, err := b.endings(ctx, role{Slots: 1, Grace: grace}, syscall.SIGTERM)
@@ -34,7 +35,7 @@ func takeover(ctx context.Context, b *bench) error {
 	for i := range stopped {
 		stopped[i] -= grace.Seconds()
 	}
-	show(fmt.Sprintf("end of the grace to the start elsewhere, median of %d", len(stopped)), fmt.Sprintf("%.3f s", median(stopped)), "")
+	show(fmt.Sprintf("end of the grace to the start elsewhere, median of %d", len(stopped)), fmt.Sprintf("%.3f s", program.Median(stopped)), "")
 	show("  worst", fmt.Sprintf("%.3f s", slices.Max(stopped)), "<= 1 s")
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hashline/hashline/bench/internal/program"
 	"github.com/hashline/hashline/pipeline"
 )
 
@@ -37,16 +38,16 @@ func throughput(ctx context.Context, b *bench) error {
 		}
 		two = append(two, float64(n)/seconds)
 	}
-	b.limit = max(median(one), median(two))
+	b.limit = max(program.Median(one), program.Median(two))
 	const split = "  CPU us each: Redis + worker, its start included + submitter"
-	show("asynq alone, no-op tasks, one worker", perSecond(median(alone)), "")
+	show("asynq alone, no-op tasks, one worker", perSecond(program.Median(alone)), "")
 	show(split, ofAsynq.each(n), "")
-	show("  two workers, of one", fmt.Sprintf("%.2f", median(pair)/median(alone)), "")
-	show("no-op stages in graphs of nine, one worker", perSecond(median(one)), "")
+	show("  two workers, of one", fmt.Sprintf("%.2f", program.Median(pair)/program.Median(alone)), "")
+	show("no-op stages in graphs of nine, one worker", perSecond(program.Median(one)), "")
 	show(split, ofOne.each(n), "")
-	show("  of asynq alone", fmt.Sprintf("%.2f", median(one)/median(alone)), ">= 0.40, better 0.50")
-	show("the same, two workers", perSecond(median(two)), "")
-	show("  of one worker", fmt.Sprintf("%.2f", median(two)/median(one)), ">= 1")
+	show("  of asynq alone", fmt.Sprintf("%.2f", program.Median(one)/program.Median(alone)), ">= 0.40, better 0.50")
+	show("the same, two workers", perSecond(program.Median(two)), "")
+	show("  of one worker", fmt.Sprintf("%.2f", program.Median(two)/program.Median(one)), ">= 1")
 	return nil
 }
 

@@ -20,14 +20,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashline/hashline/bench/internal/side"
+	"github.com/hashline/hashline/bench/internal/program"
 	"github.com/hashline/hashline/ml/dataset"
 	"github.com/hashline/hashline/ml/golearn"
 	"github.com/hashline/hashline/ml/metrics"
 	"github.com/hashline/hashline/ml/tree"
 )
 
-func main() { side.Main("golearn", run) }
+func main() { program.Main("golearn", run) }
 
 // contender is a way to train.
 type contender struct {
@@ -94,7 +94,7 @@ func (c *contender) fitOnce(train, test *dataset.Dataset) (outcome, error) {
 	if d := scores.Differ(e); d != "" {
 		return o, fmt.Errorf("golearn's evaluation and ours do not agree: %s", d)
 	}
-	o.Accuracy, o.AUC, o.LogLoss, o.Peak = float64(scores.Accuracy), float64(e.Metrics.ROCAUC), float64(e.Metrics.LogLoss), side.Peak()
+	o.Accuracy, o.AUC, o.LogLoss, o.Peak = float64(scores.Accuracy), float64(e.Metrics.ROCAUC), float64(e.Metrics.LogLoss), program.Peak()
 	o.Model, err = json.Marshal(m)
 	return o, err
 }
@@ -104,10 +104,11 @@ func run(ctx context.Context) error {
 	write := flag.Bool("write", false, "put the tables into "+document)
 	one := flag.Int("one", -1, "fit this one and print the outcome as JSON: for the program itself")
 	flag.Parse()
-	train, test, err := side.Superstore("Profit > 0")
+	all, parts, err := program.Superstore("Profit > 0")
 	if err != nil {
 		return err
 	}
+	train, test := all.Take(parts.Train), all.Take(parts.Test)
 	if *one >= 0 {
 		o, err := contenders[*one].fitOnce(train, test)
 		if err != nil {
@@ -115,7 +116,7 @@ func run(ctx context.Context) error {
 		}
 		return json.NewEncoder(os.Stdout).Encode(o)
 	}
-	var all [][]outcome
+	var outcomes [][]outcome
 	for i := range contenders {
 		var of []outcome
 		for range max(2, *runs) {
@@ -125,9 +126,9 @@ func run(ctx context.Context) error {
 			}
 			of = append(of, o)
 		}
-		all = append(all, of)
+		outcomes = append(outcomes, of)
 	}
-	text := table(all)
+	text := table(outcomes)
 	growth, err := growth(train)
 	if err != nil {
 		return err
@@ -175,7 +176,7 @@ func table(all [][]outcome) string {
 		for _, o := range of {
 			seconds, peak = append(seconds, o.Seconds), append(peak, o.Peak)
 		}
-		fmt.Fprintf(&b, "%s %.4f | %.0f |\n", contenders[i].figures(of), side.Median(seconds), side.Median(peak))
+		fmt.Fprintf(&b, "%s %.4f | %.0f |\n", contenders[i].figures(of), program.Median(seconds), program.Median(peak))
 	}
 	return b.String()
 }
@@ -206,7 +207,7 @@ func growth(train *dataset.Dataset) (string, error) {
 				}
 				seconds = append(seconds, time.Since(start).Seconds())
 			}
-			s[i] = side.Median(seconds)
+			s[i] = program.Median(seconds)
 		}
 		fmt.Fprintf(&b, "| %d | %.3f | %.4f | %.0f |\n", rows, s[0], s[1], s[0]/s[1])
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashline/hashline/bench/internal/side"
+	"github.com/hashline/hashline/bench/internal/program"
 	"github.com/hashline/hashline/internal/needs"
 )
 
@@ -25,10 +25,11 @@ func TestTableIsTrue(t *testing.T) {
 	if !strings.HasPrefix(tables, head) {
 		t.Errorf("the table begins otherwise than the program's:\n%s", tables)
 	}
-	train, test, err := side.Superstore("Profit > 0")
+	all, parts, err := program.Superstore("Profit > 0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	train, test := all.Take(parts.Train), all.Take(parts.Test)
 	for i := range contenders {
 		c := &contenders[i]
 		t.Run(c.model+" "+c.engine+" "+c.settings, func(t *testing.T) {

@@ -2,9 +2,9 @@ package main
 
 import (
 	"runtime"
-	"syscall"
 	"time"
 
+	"github.com/hashline/hashline/bench/internal/program"
 	"github.com/hashline/hashline/ml/boost"
 	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/metrics"
@@ -57,22 +57,13 @@ func (c *benchCase) ours(d *data) (outcome, error) {
 			return boost.FitClassifier(columns, y, classes, boost.Options{Iterations: o.Trees, Cores: o.Cores})
 		}
 	}
-	start, cpu := time.Now(), cpuSeconds()
+	start, cpu := time.Now(), program.Processor()
 	m, err := fit(train, d.y[:d.train], d.classes, o)
 	if err != nil {
 		return outcome{}, err
 	}
-	out := outcome{Fit: time.Since(start).Seconds(), CPU: cpuSeconds() - cpu, Nodes: m.Nodes()}
+	out := outcome{Fit: time.Since(start).Seconds(), CPU: program.Processor() - cpu, Nodes: m.Nodes()}
 	return out, out.judge(m, test, d)
-}
-
-// cpuSeconds is what this process has used of all cores.
-func cpuSeconds() float64 {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
 type predictor interface {
@@ -90,11 +81,7 @@ func (o *outcome) judge(m predictor, test []*frame.Column, d *data) error {
 	if err != nil {
 		return err
 	}
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return err
-	}
-	o.Peak = float64(u.Maxrss) / 1e3
+	o.Peak = program.Peak()
 	o.Accuracy, o.AUC, o.LogLoss = float64(e.Metrics.Accuracy), float64(e.Metrics.ROCAUC), float64(e.Metrics.LogLoss)
 	return nil
 }

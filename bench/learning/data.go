@@ -2,22 +2,16 @@ package main
 
 import (
 	"bufio"
-	"bytes"
-	"context"
 	"encoding/binary"
 	"encoding/json"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 
-	"github.com/hashline/hashline/ml/csv"
-	"github.com/hashline/hashline/ml/feature"
+	"github.com/hashline/hashline/bench/internal/program"
 	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/num"
-	"github.com/hashline/hashline/ml/split"
-	"github.com/hashline/hashline/sample"
 )
 
 // data is rows to learn from, the first train ones, and rows to judge by.
@@ -52,47 +46,12 @@ func superstore() (*data, error) { return superstoreFor("Profit > 0") }
 func superstoreTier() (*data, error) { return superstoreFor("Profit <= 0 | Profit <= 30") }
 
 func superstoreFor(target string) (*data, error) {
-	b, err := sample.Superstore()
+	all, parts, err := program.Superstore(target)
 	if err != nil {
 		return nil, err
 	}
-	f, _, err := csv.Read(context.Background(), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }, csv.Options{Cores: 2})
-	if err != nil {
-		return nil, err
-	}
-	recipe, _, err := feature.Choose(f.Columns, "Profit", feature.Choice{
-		Columns:     []string{"Sales", "Quantity", "Discount", "Ship Mode", "Segment", "Region", "State", "Category", "Sub-Category"},
-		Dates:       []feature.Parts{{Column: "Order Date", Parts: feature.DateParts}},
-		DaysBetween: []feature.Between{{Name: "ship_days", From: "Order Date", To: "Ship Date"}},
-		Ratios:      []feature.Ratio{{Name: "UnitPrice", Numerator: "Sales", Denominator: "Quantity"}}})
-	if err != nil {
-		return nil, err
-	}
-	columns, err := recipe.Apply(f)
-	if err != nil {
-		return nil, err
-	}
-	t, err := feature.ParseTarget(target, []string{"Profit"})
-	if err != nil {
-		return nil, err
-	}
-	y, classes, err := t.Labels(f.Column("Profit"), feature.MaxDistinct)
-	if err != nil {
-		return nil, err
-	}
-	parts, err := split.Stratified(y, len(classes), split.Keys(f.Columns, f.Rows, 42), 0.2)
-	if err != nil {
-		return nil, err
-	}
-	rows := append(slices.Clone(parts.Train), parts.Test...)
-	d := &data{classes: len(classes), train: len(parts.Train)}
-	for _, c := range columns {
-		d.columns = append(d.columns, c.Take(rows))
-	}
-	for _, r := range rows {
-		d.y = append(d.y, y[r])
-	}
-	return d, nil
+	d := all.Take(append(slices.Clone(parts.Train), parts.Test...))
+	return &data{columns: d.Features, y: d.Y, classes: len(d.Classes), train: len(parts.Train)}, nil
 }
 
 // levels of the categories of the synthetic data.

@@ -18,22 +18,16 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"slices"
 	"strings"
+
+	"github.com/hashline/hashline/bench/internal/program"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "learning:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main("learning", run) }
 
 func run(ctx context.Context) error {
 	names := flag.String("cases", "superstore,superstore-tree,forest-100k,boost-200k", "cases to run, separated by commas")
@@ -42,7 +36,7 @@ func run(ctx context.Context) error {
 	runs := flag.Int("runs", 3, "timed runs of each side; the medians count")
 	trees := flag.Int("trees", 0, "trees of the forests, or rounds, on both sides; 0: those of the case")
 	ours := flag.Bool("ours", false, "leave the peers out")
-	python := flag.String("python", filepath.Join(os.TempDir(), "hashline-bench-learning"), "virtual environment of the peers, made when absent")
+	python := program.PythonFlag("hashline-bench-learning")
 	flag.Parse()
 	if *profile != "" {
 		f, err := os.Create(*profile)
@@ -67,7 +61,7 @@ func run(ctx context.Context) error {
 	}
 	defer os.RemoveAll(work)
 	if !*ours {
-		if err := installPeers(ctx, *python); err != nil {
+		if err := program.Python(ctx, *python, "scikit-learn", "lightgbm", "xgboost"); err != nil {
 			return err
 		}
 	}
@@ -87,21 +81,6 @@ func run(ctx context.Context) error {
 		if err := compare(ctx, c, filepath.Join(*python, "bin", "python"), work, *runs); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-	}
-	return nil
-}
-
-func installPeers(ctx context.Context, dir string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
-	fmt.Fprintln(os.Stderr, "making the peers' environment in", dir)
-	if out, err := exec.CommandContext(ctx, "python3", "-m", "venv", dir).CombinedOutput(); err != nil {
-		return fmt.Errorf("python3 -m venv: %w\n%s", err, out)
-	}
-	pip := exec.CommandContext(ctx, filepath.Join(dir, "bin", "pip"), "install", "-q", "scikit-learn", "lightgbm", "xgboost")
-	if out, err := pip.CombinedOutput(); err != nil {
-		return fmt.Errorf("pip install: %w\n%s", err, out)
 	}
 	return nil
 }
@@ -164,8 +143,7 @@ func median(outcomes []outcome) outcome {
 		for i, o := range outcomes {
 			v[i] = get(o)
 		}
-		slices.Sort(v)
-		return v[len(v)/2]
+		return program.Median(v)
 	}
 	m := outcomes[0]
 	m.CPU = of(func(o outcome) float64 { return o.CPU })

@@ -2,21 +2,18 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
 
-	"github.com/hashline/hashline/ml/csv"
+	"github.com/hashline/hashline/bench/internal/program"
 	"github.com/hashline/hashline/ml/feature"
 	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/num"
-	"github.com/hashline/hashline/sample"
 )
 
 // table is one problem: features and a target of classes, or of numbers for a regression.
@@ -33,12 +30,7 @@ type table struct {
 // cities. The target is Profit > 0, or the tier of the margin (a loss, below a quarter, above), or for a regression the
 // margin itself.
 func superstore(name string, cities bool) (*table, error) {
-	raw, err := sample.Superstore()
-	if err != nil {
-		return nil, err
-	}
-	src := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil }
-	f, _, err := csv.Read(context.Background(), src, csv.Options{Cores: 2, Types: map[string]frame.Type{"City": frame.Category}})
+	f, err := program.Raw(map[string]frame.Type{"City": frame.Category})
 	if err != nil {
 		return nil, err
 	}

@@ -15,29 +15,22 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/hashline/hashline/bench/internal/program"
 	"github.com/hashline/hashline/ml/linear"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "linear:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main("linear", run) }
 
 func run(ctx context.Context) error {
-	python := flag.String("python", filepath.Join(os.TempDir(), "hashline-bench-python"), "virtual environment of the peers, made when absent")
+	python := program.PythonFlag("hashline-bench-python")
 	rows := flag.Int("rows", 1_000_000, "rows of the synthetic table")
 	only := flag.String("only", "", "run the tables whose name contains this")
 	flag.Parse()
-	if err := install(ctx, *python); err != nil {
+	if err := program.Python(ctx, *python, "scikit-learn"); err != nil {
 		return err
 	}
 	b := bench{python: filepath.Join(*python, "bin", "python")}
@@ -65,19 +58,6 @@ func run(ctx context.Context) error {
 				return err
 			}
 		}
-	}
-	return nil
-}
-
-// install makes the peer's environment.
-func install(ctx context.Context, dir string) error {
-	if _, err := os.Stat(dir); err != nil {
-		if out, err := exec.CommandContext(ctx, "python3", "-m", "venv", dir).CombinedOutput(); err != nil {
-			return fmt.Errorf("python3 -m venv: %w\n%s", err, out)
-		}
-	}
-	if out, err := exec.CommandContext(ctx, filepath.Join(dir, "bin", "pip"), "install", "-q", "scikit-learn").CombinedOutput(); err != nil {
-		return fmt.Errorf("pip install: %w\n%s", err, out)
 	}
 	return nil
 }

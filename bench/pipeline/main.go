@@ -21,30 +21,23 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"time"
 
+	"github.com/hashline/hashline/bench/internal/program"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/sample"
 	"github.com/hashline/hashline/summary"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "pipeline:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main("pipeline", run) }
 
 func run(ctx context.Context) error {
 	runs := flag.Int("runs", 10, "timed runs of each side")
-	python := flag.String("python", filepath.Join(os.TempDir(), "hashline-bench-python"), "virtual environment of the peers, made when absent")
+	python := program.PythonFlag("hashline-bench-python")
 	dagster := flag.Bool("dagster", false, "time the Dagster job too (three runs)")
 	overhead := flag.Bool("overhead", false, "measure what orchestration costs instead")
 	flag.Parse()
@@ -61,7 +54,11 @@ func run(ctx context.Context) error {
 	if *overhead {
 		return b.overhead(ctx, *runs)
 	}
-	if err := b.installPeers(ctx, *dagster); err != nil {
+	packages := []string{"scikit-learn", "pandas", "matplotlib"}
+	if *dagster {
+		packages = append(packages, "dagster")
+	}
+	if err := program.Python(ctx, b.python, packages...); err != nil {
 		return err
 	}
 	if err := b.compare(ctx, *runs); err != nil {
@@ -95,25 +92,6 @@ func (b bench) build(ctx context.Context) error {
 	return nil
 }
 
-// installPeers makes the peers' environment.
-func (b bench) installPeers(ctx context.Context, dagster bool) error {
-	packages := []string{"scikit-learn", "pandas", "matplotlib"}
-	if dagster {
-		packages = append(packages, "dagster")
-	}
-	if _, err := os.Stat(b.python); err != nil {
-		fmt.Fprintln(os.Stderr, "making the peers' environment in", b.python)
-		if out, err := exec.CommandContext(ctx, "python3", "-m", "venv", b.python).CombinedOutput(); err != nil {
-			return fmt.Errorf("python3 -m venv: %w\n%s", err, out)
-		}
-	}
-	pip := exec.CommandContext(ctx, filepath.Join(b.python, "bin", "pip"), append([]string{"install", "-q"}, packages...)...)
-	if out, err := pip.CombinedOutput(); err != nil {
-		return fmt.Errorf("pip install: %w\n%s", err, out)
-	}
-	return nil
-}
-
 // compare runs cold, warm and script in turn, so that a slow moment of the machine meets all three.
 func (b bench) compare(ctx context.Context, runs int) error {
 	var cold, warm, script []float64
@@ -139,7 +117,7 @@ func (b bench) compare(ctx context.Context, runs int) error {
 	show("hashline cold, whole process", cold)
 	show("hashline warm, whole process", warm)
 	show("scikit-learn script, stages only", script)
-	fmt.Printf("cold / script  %.3f\nwarm / script  %.3f\n", median(cold)/median(script), median(warm)/median(script))
+	fmt.Printf("cold / script  %.3f\nwarm / script  %.3f\n", program.Median(cold)/program.Median(script), program.Median(warm)/program.Median(script))
 	return nil
 }
 
@@ -221,13 +199,5 @@ func timed(cmd *exec.Cmd) (float64, error) {
 
 func show(name string, seconds []float64) {
 	fmt.Printf("%-34s median %7.3f s   min %7.3f   max %7.3f   n %d\n",
-		name, median(seconds), slices.Min(seconds), slices.Max(seconds), len(seconds))
-}
-
-func median(v []float64) float64 {
-	s := slices.Sorted(slices.Values(v))
-	if len(s)%2 == 1 {
-		return s[len(s)/2]
-	}
-	return (s[len(s)/2-1] + s[len(s)/2]) / 2
+		name, program.Median(seconds), slices.Min(seconds), slices.Max(seconds), len(seconds))
 }

@@ -16,32 +16,24 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
+	"github.com/hashline/hashline/bench/internal/program"
 	"github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/sample"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "reading:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main("reading", run) }
 
 func run(ctx context.Context) error {
 	copies := flag.Int("copies", 100, "times that the data are in the file")
 	runs := flag.Int("runs", 5, "timed runs of each side")
 	cores := flag.Int("cores", 2, "goroutines that read")
-	python := flag.String("python", filepath.Join(os.TempDir(), "hashline-bench-python"), "virtual environment of the peers, made when absent")
+	python := program.PythonFlag("hashline-bench-python")
 	flag.Parse()
-	if err := install(ctx, *python); err != nil {
+	if err := program.Python(ctx, *python, "pandas"); err != nil {
 		return err
 	}
 	path, err := table(*copies)
@@ -62,26 +54,8 @@ func run(ctx context.Context) error {
 		fmt.Printf("ours %.3f s (processor %.3f), pandas %.3f s (processor %.3f), ratio %.2f\n", o.clock, o.processor, t.clock, t.processor, t.clock/o.clock)
 		ours, theirs = append(ours, o.clock), append(theirs, t.clock)
 	}
-	fmt.Printf("median: ours %.3f s, pandas %.3f s, ratio %.2f; best: %.3f s, %.3f s, %.2f\n", median(ours), median(theirs), median(theirs)/median(ours),
+	fmt.Printf("median: ours %.3f s, pandas %.3f s, ratio %.2f; best: %.3f s, %.3f s, %.2f\n", program.Median(ours), program.Median(theirs), program.Median(theirs)/program.Median(ours),
 		slices.Min(ours), slices.Min(theirs), slices.Min(theirs)/slices.Min(ours))
-	return nil
-}
-
-func median(v []float64) float64 {
-	sorted := slices.Sorted(slices.Values(v))
-	return sorted[len(sorted)/2]
-}
-
-// install makes the peer's environment.
-func install(ctx context.Context, dir string) error {
-	if _, err := os.Stat(dir); err != nil {
-		if out, err := exec.CommandContext(ctx, "python3", "-m", "venv", dir).CombinedOutput(); err != nil {
-			return fmt.Errorf("python3 -m venv: %w\n%s", err, out)
-		}
-	}
-	if out, err := exec.CommandContext(ctx, filepath.Join(dir, "bin", "pip"), "install", "-q", "pandas").CombinedOutput(); err != nil {
-		return fmt.Errorf("pip install: %w\n%s", err, out)
-	}
 	return nil
 }
 
@@ -112,16 +86,9 @@ func table(copies int) (string, error) {
 type seconds struct{ clock, processor float64 }
 
 func read(ctx context.Context, path string, cores int) (seconds, error) {
-	start, used := time.Now(), processor()
+	start, used := time.Now(), program.Processor()
 	_, _, err := csv.Read(ctx, func() (io.ReadCloser, error) { return os.Open(path) }, csv.Options{File: path, Cores: cores})
-	return seconds{time.Since(start).Seconds(), processor() - used}, err
-}
-
-// processor returns the seconds that this process has used.
-func processor() float64 {
-	var r syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r)
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano()).Seconds()
+	return seconds{time.Since(start).Seconds(), program.Processor() - used}, err
 }
 
 const script = `

@@ -38,69 +38,52 @@ func (a *app) controlled(ctx context.Context, prefix string) (*resolved, *tasks.
 
 func (a *app) cancelCommand() *cobra.Command {
 	var reason string
-	c := &cobra.Command{
-		Use: "cancel RUN...", Short: "Cancel runs: what runs is told to stop at once, what waits never starts", Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeRuns(-1),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.eachRun(c.Context(), args, func(ctx context.Context, client *tasks.Client, id string) error {
-				if err := client.Cancel(ctx, id, reason); err != nil {
-					return err
-				}
-				fmt.Fprintf(a.out, "run %s is canceled\n", id)
-				return nil
-			})
-		},
-	}
+	c := a.control("cancel", "Cancel runs: what runs is told to stop at once, what waits never starts", "run %s is canceled",
+		func(client *tasks.Client, ctx context.Context, id string) error {
+			return client.Cancel(ctx, id, reason)
+		})
 	c.Flags().StringVar(&reason, "reason", "canceled by a user", "`text` to keep with the run")
 	return c
 }
 
-// eachRun controls runs that are not over, one after the other.
-func (a *app) eachRun(ctx context.Context, prefixes []string, do func(context.Context, *tasks.Client, string) error) error {
-	for _, prefix := range prefixes {
-		r, client, err := a.controlled(ctx, prefix)
-		if err != nil {
-			return err
-		}
-		if err := do(ctx, client, r.record.RunID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (a *app) pauseCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "pause RUN...", Short: "Let no further stage of runs start until they are resumed; what runs goes on", Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeRuns(-1),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.eachRun(c.Context(), args, func(ctx context.Context, client *tasks.Client, id string) error {
-				if err := client.Pause(ctx, id); err != nil {
-					return err
-				}
-				fmt.Fprintf(a.out, "run %s is paused; `producer resume %s` lets it go on\n", id, id)
-				return nil
-			})
-		},
-	}
+	return a.control("pause", "Let no further stage of runs start until they are resumed; what runs goes on", "run %s is paused; `producer resume %[1]s` lets it go on",
+		(*tasks.Client).Pause)
 }
 
 func (a *app) resumeCommand() *cobra.Command {
+	return a.control("resume", "Let paused runs go on", "run %s goes on", (*tasks.Client).Resume)
+}
+
+// control is a command that does something to runs that are not over, one after the other, and says so of each.
+func (a *app) control(name, short, done string, do func(*tasks.Client, context.Context, string) error) *cobra.Command {
 	return &cobra.Command{
-		Use: "resume RUN...", Short: "Let paused runs go on", Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeRuns(-1),
+		Use: name + " RUN...", Short: short, Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeRuns(-1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.eachRun(c.Context(), args, func(ctx context.Context, client *tasks.Client, id string) error {
-				if err := client.Resume(ctx, id); err != nil {
+			for _, prefix := range args {
+				r, client, err := a.controlled(c.Context(), prefix)
+				if err != nil {
 					return err
 				}
-				fmt.Fprintf(a.out, "run %s goes on\n", id)
-				return nil
-			})
+				if err := do(client, c.Context(), r.record.RunID); err != nil {
+					return err
+				}
+				fmt.Fprintf(a.out, done+"\n", r.record.RunID)
+			}
+			return nil
 		},
 	}
 }
 
 func (a *app) approveCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "approve RUN STAGE|SIGNAL", Short: "Let a stage go on that waits for a signal", Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeSignals,
+		Use: "approve RUN STAGE|SIGNAL", Short: "Let a stage go on that waits for a signal", Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeWithin(func(ctx context.Context, r *resolved) ([]string, error) {
+			p, err := r.plan(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return signals(p), nil
+		}),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
 			r, client, err := a.controlled(ctx, args[0])
@@ -158,24 +141,6 @@ func signalOf(p *pipeline.Plan, name string) (string, error) {
 		return "", e.WithHint("no stage of the run waits for one")
 	}
 	return "", e.WithHint("stages wait for %s", strings.Join(list, ", "))
-}
-
-func (a *app) completeSignals(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 0 {
-		return a.completeRuns(1)(c, args, prefix)
-	}
-	if err := environment(c.Flags()); err != nil || len(args) > 1 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	r, err := a.resolve(context.Background(), args[0])
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	p, err := r.plan(context.Background())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return signals(p), cobra.ShellCompDirectiveNoFileComp
 }
 
 // queueClient connects to a queue for a command that needs Redis.
@@ -295,7 +260,12 @@ func (a *app) workersCommand() *cobra.Command {
 func (a *app) logsCommand() *cobra.Command {
 	var attempt int
 	c := &cobra.Command{
-		Use: "logs RUN [STAGE]", Short: "Print what a stage logged; without STAGE, list the stages that did", Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeLogs,
+		Use: "logs RUN [STAGE]", Short: "Print what a stage logged; without STAGE, list the stages that did", Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeWithin(func(_ context.Context, r *resolved) (names []string, _ error) {
+			for _, s := range r.record.Stages {
+				names = append(names, s.Name)
+			}
+			return names, nil
+		}),
 		Long: `Logs prints what a stage logged in its last attempt, or in an earlier one. What an attempt logs is kept when it is over.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
@@ -388,23 +358,4 @@ func findLog(r *pipeline.RunRecord, list []keptLog, stage string, attempt int) (
 		}
 	}
 	return keptLog{}, usage("stage %s of run %s logged nothing", stage, r.RunID).WithHint("`producer logs %s` lists what was logged", r.RunID)
-}
-
-// completeLogs offers runs, then their stages.
-func (a *app) completeLogs(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 0 {
-		return a.completeRuns(1)(c, args, prefix)
-	}
-	if err := environment(c.Flags()); err != nil || len(args) > 1 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	r, err := a.resolve(context.Background(), args[0])
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, s := range r.record.Stages {
-		names = append(names, s.Name)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }

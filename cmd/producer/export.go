@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"github.com/hashline/hashline/ml/model"
@@ -45,16 +43,10 @@ its fields, and how to compute predictions from them.`,
 			if b, err = exported(b, format); err != nil {
 				return err
 			}
-			if file == "" || file == "-" {
-				return a.print(b)
-			}
-			if err := os.WriteFile(file, b, 0o644); err != nil {
-				return usage("--output: %v", err)
-			}
-			return nil
+			return a.deliver(b, file)
 		},
 	}
-	c.Flags().StringVarP(&file, "output", "o", "", "`file` to write to instead of standard output")
+	outputFlag(c, &file)
 	c.Flags().StringVar(&format, "format", "onnx", "`format`: onnx, or json")
 	return c
 }

@@ -28,7 +28,9 @@ has it; "report" is the HTML report and "record" the run's record. Without OUTPU
 		Example: `  producer get k3f9 train:random_forest/model -o forest.json
   producer get k3f9 plot:random_forest/roc --format png -o roc.png
   producer get k3f9 report -o report.html`,
-		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeOutputs,
+		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeWithin(func(_ context.Context, r *resolved) ([]string, error) {
+			return append([]string{"report", "record"}, outputNames(r.record)...), nil
+		}),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
 			r, err := a.resolve(ctx, args[0])
@@ -42,16 +44,10 @@ has it; "report" is the HTML report and "record" the run's record. Without OUTPU
 			if err != nil {
 				return err
 			}
-			if file == "" || file == "-" {
-				return a.print(b)
-			}
-			if err := os.WriteFile(file, b, 0o644); err != nil {
-				return usage("--output: %v", err)
-			}
-			return nil
+			return a.deliver(b, file)
 		},
 	}
-	c.Flags().StringVarP(&file, "output", "o", "", "`file` to write to instead of standard output")
+	outputFlag(c, &file)
 	c.Flags().StringVar(&format, "format", "", "`format` of a plot: svg, or png")
 	return c
 }
@@ -109,6 +105,22 @@ func (a *app) report(ctx context.Context, r *resolved) ([]byte, error) {
 		return nil, err
 	}
 	return renderReport(ctx, r.store, r.record, d, x)
+}
+
+// outputFlag says where bytes go that deliver gets.
+func outputFlag(c *cobra.Command, file *string) {
+	c.Flags().StringVarP(file, "output", "o", "", "`file` to write to instead of standard output")
+}
+
+// deliver writes bytes to a file, or to standard output without one.
+func (a *app) deliver(b []byte, file string) error {
+	if file == "" || file == "-" {
+		return a.print(b)
+	}
+	if err := os.WriteFile(file, b, 0o644); err != nil {
+		return usage("--output: %v", err)
+	}
+	return nil
 }
 
 // print writes bytes to standard output. A terminal gets text alone, without what it would obey.

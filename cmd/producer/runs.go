@@ -237,19 +237,22 @@ func (a *app) completeRuns(runs int) cobra.CompletionFunc {
 	}
 }
 
-// completeOutputs offers runs, then the outputs of the run.
-func (a *app) completeOutputs(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 0 {
-		return a.completeRuns(1)(c, args, prefix)
+// completeWithin offers runs, then what list finds in the run.
+func (a *app) completeWithin(list func(context.Context, *resolved) ([]string, error)) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return a.completeRuns(1)(c, args, prefix)
+		}
+		if err := environment(c.Flags()); err != nil || len(args) > 1 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []string
+		r, err := a.resolve(context.Background(), args[0])
+		if err == nil {
+			names, _ = list(context.Background(), r)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
 	}
-	if err := environment(c.Flags()); err != nil || len(args) > 1 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	r, err := a.resolve(context.Background(), args[0])
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return append([]string{"report", "record"}, outputNames(r.record)...), cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) eventsCommand() *cobra.Command {
