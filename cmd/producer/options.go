@@ -36,7 +36,7 @@ type pipelineOptions struct {
 
 func (o *pipelineOptions) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.target, "target", "", "what to predict: a `column`, \"COLUMN > NUMBER\", \"COLUMN < A | COLUMN < B\", or \"COLUMN == TEXT\"")
+	f.StringVar(&o.target, "target", "", "what to predict: a `column` of classes or numbers, \"COLUMN > NUMBER\", \"COLUMN < A | COLUMN < B\", or \"COLUMN == TEXT\"")
 	f.StringArrayVar(&o.include, "include", nil, "use this `column` though its type would leave it out (repeatable)")
 	f.StringArrayVar(&o.exclude, "exclude", nil, "leave this `column` out (repeatable)")
 	f.StringArrayVar(&o.types, "type", nil, "the type of a column, as `COLUMN=TYPE`: integer, float, boolean, date, category, text or identifier (repeatable)")

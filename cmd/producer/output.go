@@ -86,7 +86,7 @@ func printModels(w io.Writer, d *summary.Document) {
 		printRegression(w, d)
 		return
 	}
-	t := figureTable{heads: []string{"accuracy", "balanced", "F1", "ROC AUC", "avg. precision", "log loss", "Brier"}, show: summary.Figure}
+	t := figureTable{heads: []string{"accuracy", "balanced", "F1", "ROC AUC", "avg. precision", "log loss", "Brier"}}
 	for _, m := range d.Models {
 		f := m.Metrics
 		t.row(m.Name, f.Accuracy, f.BalancedAccuracy, f.F1, f.ROCAUC, f.AveragePrecision, f.LogLoss, f.Brier)
@@ -107,7 +107,7 @@ func printModels(w io.Writer, d *summary.Document) {
 }
 
 func printRegression(w io.Writer, d *summary.Document) {
-	t := figureTable{heads: []string{"RMSE", "MAE", "median error", "largest error", "R²"}, show: summary.Value}
+	t := figureTable{heads: []string{"RMSE", "MAE", "median error", "largest error", "R²"}, inUnits: 4}
 	add := func(name string, r metrics.Regression) {
 		t.row(name, r.RMSE, r.MAE, r.MedianAbsolute, r.MaxError, r.R2)
 	}
@@ -128,10 +128,10 @@ func printRegression(w io.Writer, d *summary.Document) {
 
 // figureTable is a table of figures by model. Undefined figures are left empty.
 type figureTable struct {
-	heads []string
-	show  func(num.Float) string
-	names []string
-	rows  [][]num.Float
+	heads   []string
+	inUnits int // so many of the first figures are in the unit of the target
+	names   []string
+	rows    [][]num.Float
 }
 
 func (t *figureTable) row(name string, figures ...num.Float) {
@@ -153,7 +153,7 @@ func (t *figureTable) print(w io.Writer) {
 		for i, f := range t.rows[r] {
 			text := ""
 			if f.Defined() {
-				text = t.show(f)
+				text = summary.FigureOf(metrics.Named{InUnits: i < t.inUnits}, f)
 			}
 			line += fmt.Sprintf("  %*s", max(6, len(t.heads[i])), text)
 		}

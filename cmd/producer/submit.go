@@ -52,6 +52,10 @@ The target is a column with classes, a comparison on a numeric column ("Profit >
 exact column name wins; else the text is split at its last operator. Of two classes the last is the positive one, whose
 precision, recall and F1 are shown: true of a comparison, yes of yes and no, else the last in the alphabet.
 
+A column of numbers of which the file's first part has more than 20 is predicted as a number, which is a regression: with
+ridge in the place of logistic_regression, a random split, and RMSE, MAE and R² for figures. --set task=regression asks for
+it where there are fewer, --set task=classification for a class of each number, up to 100.
+
 With --cv every model is also cross-validated, on the training part alone: the test part judges the models, and no fold
 sees it. The folds follow --split: classes shared out evenly, groups kept together, or each later than what is learned from.
 
@@ -74,6 +78,7 @@ are the empty one and ` + strings.Join(csv.MissingTexts, ", ") + `.`,
   producer submit superstore.csv --split 'group:Order ID'
   producer submit churn.csv --target churned --cv 5
   producer submit churn.csv --target churned --search forests.yaml
+  producer submit houses.csv --target price --models random_forest,gradient_boosting,ridge
   producer submit churn.csv --target churned --exclude 'customer note' --out results
   producer submit sales.csv --target 'Profit > 0' --set models.random_forest.trees=300 --redis redis://localhost:6379/0`,
 		Args: cobra.MaximumNArgs(1), Annotations: map[string]string{handlesSignals: "yes"},
