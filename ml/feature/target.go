@@ -210,7 +210,7 @@ func (t *Target) Numbers(c *frame.Column) ([]float64, error) {
 		return nil, &csv.InputError{Message: fmt.Sprintf("a regression predicts a number, and the target compares %s with %s", name, csv.Quote(t.conditions[0].text)),
 			Hint: "name the column alone: --target " + csv.ShellQuote(c.Name)}
 	case c.Type == frame.Identifier:
-		return nil, &csv.InputError{Message: fmt.Sprintf("a regression predicts a number, and the target column %s holds identifiers", name), Hint: asInteger(c)}
+		return nil, &csv.InputError{Message: fmt.Sprintf("a regression predicts a number, and the target column %s holds identifiers", name), Hint: asNumber(c)}
 	case c.Type != frame.Integer && c.Type != frame.Float:
 		return nil, &csv.InputError{Message: fmt.Sprintf("a regression predicts a number, and the target column %s is of type %v", name, c.Type),
 			Hint: "choose a numeric column, or learn its values as classes: --set task=classification"}
@@ -227,9 +227,15 @@ func (t *Target) Numbers(c *frame.Column) ([]float64, error) {
 	return c.Num, nil
 }
 
-// asInteger proposes to take identifiers for numbers.
-func asInteger(c *frame.Column) string {
-	return fmt.Sprintf("if it holds numbers, say so: --type %s", csv.ShellQuote(c.Name+"=integer"))
+// asNumber proposes to take identifiers for numbers.
+func asNumber(c *frame.Column) string {
+	kind := frame.Integer
+	for _, l := range c.Levels[:min(100, len(c.Levels))] {
+		if _, err := strconv.ParseInt(l, 10, 64); err != nil {
+			kind = frame.Float
+		}
+	}
+	return fmt.Sprintf("if it holds numbers, say so: --type %s", csv.ShellQuote(c.Name+"="+kind.String()))
 }
 
 // Labels returns the class of every row of the target's column, -1 where it has no value, and the names of the classes in
@@ -252,7 +258,7 @@ func (t *Target) Labels(c *frame.Column, distinct int) ([]int32, []string, error
 		e := &csv.InputError{Message: fmt.Sprintf("the target compares the column %s, which is of type %v, with a number", csv.Quote(c.Name), c.Type),
 			Hint: fmt.Sprintf("compare a numeric column, or use the column's values as classes: --target %s", csv.ShellQuote(c.Name))}
 		if c.Type == frame.Identifier {
-			e.Hint = asInteger(c)
+			e.Hint = asNumber(c)
 		}
 		return nil, nil, e
 	}
@@ -340,7 +346,7 @@ func (t *Target) values(c *frame.Column, distinct int) ([]int32, []string, error
 		e := &csv.InputError{Message: fmt.Sprintf("the target column %s has %d distinct values; a target has at most %d classes", csv.Quote(c.Name), len(classes), MaxClasses),
 			Hint: "choose a column with fewer classes, or a comparison on a numeric column"}
 		if c.Type == frame.Identifier {
-			e.Hint += "; " + asInteger(c)
+			e.Hint += "; " + asNumber(c)
 		}
 		return nil, nil, e
 	}
