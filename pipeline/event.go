@@ -28,6 +28,12 @@ const (
 	StepHandedOver  = "STEP_HANDED_OVER" // a draining worker gave it back
 )
 
+// EventTypes returns the types of events, in the order above.
+func EventTypes() []string {
+	return []string{RunEnqueued, RunStart, RunSuccess, RunFailure, RunCanceled, StepStart, StepInput, StepOutput, StepSuccess, StepFailure, StepSkipped, StepUpForRetry,
+		LogsCaptured, EngineEvent, StepCacheHit, StepCacheMiss, StepEarlyCutoff, BlobStored, BlobCorrupt, NonDeterminism, WorkerLost, StepHandedOver}
+}
+
 // Event is one thing that happened in a run.
 type Event struct {
 	ID      string            `json:"id"` // its place in the run's stream

@@ -58,6 +58,7 @@ type RunRecord struct {
 	Parent     string      `json:"parent,omitempty"` // id of the run that this one tries again
 	Priority   int         `json:"priority,omitempty"`
 	Deadline   time.Time   `json:"deadline,omitzero"`
+	PausedAt   time.Time   `json:"paused_at,omitzero"`   // since when nothing more starts; zero unless the run is paused
 	Expansions []Expansion `json:"expansions,omitempty"` // in the order in which they happened; their stages are among Stages
 }
 

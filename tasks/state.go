@@ -197,6 +197,8 @@ func (s *state) record(p *planIndex) (*pipeline.RunRecord, error) {
 	}
 	if r.Status != pipeline.Running {
 		r.Close()
+	} else {
+		r.PausedAt = micros(s.meta["paused"])
 	}
 	s.explain(r)
 	return r, nil

@@ -217,6 +217,9 @@ func verdict(failure, cause error, timeout time.Duration) (e *pipeline.Error, st
 	e.Message, e.Hint = clip(e.Message), clip(e.Hint)
 	if errors.Is(cause, errRunCanceled) {
 		e.Class = pipeline.ClassCanceled
+		if errors.Is(failure, context.Canceled) || errors.Is(failure, errRunCanceled) { // which says nothing to a reader
+			e.Message = "it was told to stop"
+		}
 		return e, pipeline.Canceled, 1
 	}
 	if errors.Is(cause, errTimeout) {

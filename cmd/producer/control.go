@@ -25,6 +25,8 @@ func (a *app) controlled(ctx context.Context, prefix string) (*resolved, *tasks.
 	}
 	id := r.record.RunID
 	switch {
+	case !r.live && r.record.Status == pipeline.Succeeded:
+		return nil, nil, usage("run %s is over: %s", id, r.record.Status).WithHint("`producer retry %s --all` or `producer rerun %s` runs it again", id, id)
 	case !r.live:
 		return nil, nil, usage("run %s is over: %s", id, r.record.Status).WithHint("`producer retry %s` runs it again", id)
 	case r.record.Mode == embeddedMode:
@@ -55,22 +57,30 @@ func (a *app) resumeCommand() *cobra.Command {
 	return a.control("resume", "Let paused runs go on", "run %s goes on", (*tasks.Client).Resume)
 }
 
-// control is a command that does something to runs that are not over, one after the other, and says so of each.
+// control is a command that does something to runs that are not over, one after the other, and says so of each. One that it
+// cannot be done to keeps no other from it, unless Redis or the store is away.
 func (a *app) control(name, short, done string, do func(*tasks.Client, context.Context, string) error) *cobra.Command {
 	return &cobra.Command{
 		Use: name + " RUN...", Short: short, Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeRuns(-1),
 		RunE: func(c *cobra.Command, args []string) error {
+			var failed error // told when there is another, or returned
 			for _, prefix := range args {
 				r, client, err := a.controlled(c.Context(), prefix)
-				if err != nil {
-					return err
+				if err == nil {
+					err = do(client, c.Context(), r.record.RunID)
 				}
-				if err := do(client, c.Context(), r.record.RunID); err != nil {
-					return err
+				if err == nil {
+					fmt.Fprintf(a.out, done+"\n", r.record.RunID)
+					continue
 				}
-				fmt.Fprintf(a.out, done+"\n", r.record.RunID)
+				if failed != nil {
+					a.fail(failed)
+				}
+				if failed = err; asError(err).Class == pipeline.ClassUnreachable {
+					break
+				}
 			}
-			return nil
+			return failed
 		},
 	}
 }
@@ -345,12 +355,8 @@ func (a *app) listLogs(list []keptLog) error {
 
 // findLog returns what an attempt of a stage logged, 0 for the last.
 func findLog(r *pipeline.RunRecord, list []keptLog, stage string, attempt int) (keptLog, error) {
-	if _, ok := r.Stage(stage); !ok {
-		var names []string
-		for _, s := range r.Stages {
-			names = append(names, s.Name)
-		}
-		return keptLog{}, usage("run %s has no stage %.80q", r.RunID, stage).WithHint("its stages are %s", short(strings.Join(names, ", "), 1000))
+	if err := hasStage(r, stage); err != nil {
+		return keptLog{}, err
 	}
 	for _, l := range slices.Backward(list) {
 		if l.stage == stage && (attempt == 0 || attempt == l.attempt) {
@@ -358,4 +364,16 @@ func findLog(r *pipeline.RunRecord, list []keptLog, stage string, attempt int) (
 		}
 	}
 	return keptLog{}, usage("stage %s of run %s logged nothing", stage, r.RunID).WithHint("`producer logs %s` lists what was logged", r.RunID)
+}
+
+// hasStage returns an error that names the stages of a run if it has none of that name.
+func hasStage(r *pipeline.RunRecord, name string) error {
+	if _, ok := r.Stage(name); ok {
+		return nil
+	}
+	var names []string
+	for _, s := range r.Stages {
+		names = append(names, s.Name)
+	}
+	return usage("run %s has no stage %.80q", r.RunID, name).WithHint("its stages are %s", short(strings.Join(names, ", "), 1000))
 }

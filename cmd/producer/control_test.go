@@ -51,6 +51,10 @@ func TestControl(t *testing.T) {
 	if again := parseDocument(t, do("submit", churn, "--target", "churned", "--models", "decision_tree", "--detach", "--json", "--key", "today")); string(again.RunID) != id {
 		t.Errorf("the same key made another run, %s", again.RunID)
 	}
+	_, stderr, code := call(t, store, "submit", churn, "--target", "plan", "--detach", "--key", "today", "--redis", url)
+	if code != 0 || !strings.Contains(stderr, `the key "today" stands for run `+id+", of another table or pipeline") {
+		t.Errorf("the same key for another pipeline: got %d, %s", code, stderr)
+	}
 	eventually(t, func() bool { // a heartbeat tells it
 		return matches(`(?m)^\S+ +hashline +this one +2 +1 .* works +`+id+`:preprocess:1`, do("workers"))
 	})
@@ -64,7 +68,13 @@ func TestControl(t *testing.T) {
 	if !matches(`(?m)^preprocess +SUCCEEDED`, show) || matches(`(?m)^(eda|split_data) +(RUNNING|SUCCEEDED)`, show) {
 		t.Errorf("show of a paused run: got %s", show)
 	}
+	if !matches("(?m)^it is paused since .*; `producer resume "+id+"` lets it go on$", show) {
+		t.Errorf("show does not say that the run is paused: %s", show)
+	}
 	do("resume", id)
+	if show = do("show", id); strings.Contains(show, "paused") {
+		t.Errorf("show of a run that was resumed: got %s", show)
+	}
 	if got := follower.Wait(); got != 0 {
 		t.Fatalf("events: got %d: %s", got, follower.Err)
 	}
@@ -77,16 +87,18 @@ func TestControl(t *testing.T) {
 
 	second := string(parseDocument(t, do("submit", churn, "--target", "plan", "--models", "decision_tree", "--detach", "--json")).RunID)
 	<-begun
-	if out := do("cancel", second, "--reason", "a mistake"); !strings.Contains(out, "run "+second+" is canceled") {
-		t.Errorf("cancel: got %s", out)
+	// Runs that cannot be canceled keep no other from it.
+	out, stderr, code := call(t, store, "cancel", "nosuch", id, second, "--reason", "a mistake", "--redis", url)
+	if code != 2 || !strings.Contains(out, "run "+second+" is canceled") || !strings.Contains(stderr, `no run "nosuch"`) || !strings.Contains(stderr, "run "+id+" is over") {
+		t.Errorf("cancel: got %d, %s%s", code, out, stderr)
 	}
 	if p := start(t, store, "events", second, "--redis", url, "-f"); p.Wait() != 0 || !strings.Contains(p.Out.String(), pipeline.RunCanceled) {
 		t.Errorf("events: got %s%s", p.Out, p.Err)
 	}
-	if show = do("show", second); !strings.Contains(show, "a mistake") || !strings.Contains(show, pipeline.Canceled) {
+	if show = do("show", second); !strings.Contains(show, "a mistake") || !strings.Contains(show, "preprocess was canceled: it was told to stop") {
 		t.Errorf("show: got %s", show)
 	}
-	_, stderr, code := call(t, store, "cancel", second, "--redis", url)
+	_, stderr, code = call(t, store, "cancel", second, "--redis", url)
 	if code != 2 || !strings.Contains(stderr, "is over: CANCELED") {
 		t.Errorf("canceling it again: got %d, %s", code, stderr)
 	}

@@ -42,9 +42,15 @@ func (s *submission) see(ctx context.Context, e *engine, plan *pipeline.Plan, si
 			return err
 		}
 	}
+	made := id
 	id, err := submit(id)
 	if err != nil {
 		return err
+	}
+	if id != made {
+		if err := s.tellOfAnother(ctx, e, plan, id); err != nil {
+			return err
+		}
 	}
 	now := time.Now().UTC()
 	s.document.RunID, s.document.CreatedAt, s.document.Status = summary.Text(id), &now, pipeline.Running
@@ -59,6 +65,22 @@ func (s *submission) see(ctx context.Context, e *engine, plan *pipeline.Plan, si
 		return err
 	}
 	return s.finish(ctx, e, id)
+}
+
+// tellOfAnother warns of a key that stands for a run of another plan already.
+func (s *submission) tellOfAnother(ctx context.Context, e *engine, plan *pipeline.Plan, id string) error {
+	text, err := plan.Canonical()
+	if err != nil {
+		return err
+	}
+	r, err := e.client.Record(ctx, id)
+	if err != nil {
+		return err
+	}
+	if r.Plan.Digest != artifact.DigestOf(text) {
+		fmt.Fprintf(s.err, "producer: warning: the key %s stands for run %s, of another table or pipeline, and that is what you see\n", plain(fmt.Sprintf("%.60q", s.key)), id)
+	}
+	return nil
 }
 
 // request is what is submitted.

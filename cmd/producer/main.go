@@ -69,11 +69,11 @@ func run(args []string, in io.Reader, out, stderr io.Writer) int {
 	return a.fail(err)
 }
 
-// wantsDocument reports whether a command line that was not understood is that of `submit --json`, which answers with a
-// document whatever happens.
+// wantsDocument reports whether a command line that was not understood is one of `submit --json` and its like, which answer
+// with a document whatever happens.
 func (a *app) wantsDocument(root *cobra.Command) bool {
 	c, rest, err := root.Find(a.args)
-	if err != nil || c.Name() != "submit" {
+	if err != nil || c.Annotations[answersDocument] == "" {
 		return false
 	}
 	text := os.Getenv("HASHLINE_JSON")
@@ -100,8 +100,14 @@ func (a *app) leaveOnSignal() {
 	}()
 }
 
-// handlesSignals marks commands that say themselves what a signal does.
-const handlesSignals = "signals"
+// Annotations of commands.
+const (
+	handlesSignals  = "signals"  // it says itself what a signal does
+	answersDocument = "document" // its --json gives the document of a submission, whatever happens
+)
+
+// submits is the annotation of commands that make a run and follow it.
+var submits = map[string]string{handlesSignals: "yes", answersDocument: "yes"}
 
 // classify gives an error its class and the exit code of the command.
 func classify(err error) (*pipeline.Error, int) {

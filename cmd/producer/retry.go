@@ -35,7 +35,7 @@ func (a *app) retryCommand() *cobra.Command {
 		Use: "retry RUN", Short: "Run a plan again that failed, was canceled or interrupted, as a new run", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeRuns(1),
 		Long: `Retry submits the plan of a run that is over once more, as a new run that names the old one as its parent. What was computed
 is found again, whatever the choice; stages that succeeded are taken over as they are, but with --all.`,
-		Example: "  producer retry k3f9\n  producer retry k3f9 --all --redis redis://localhost:6379/0", Annotations: map[string]string{handlesSignals: "yes"},
+		Example: "  producer retry k3f9\n  producer retry k3f9 --all --redis redis://localhost:6379/0", Annotations: submits,
 		RunE: func(c *cobra.Command, args []string) error {
 			mode := tasks.RetryFailedDownstream
 			switch {
@@ -126,7 +126,7 @@ func (a *app) rerunCommand() *cobra.Command {
 		Long: `Rerun submits the table of a run again, from the store, with the flags that the run had and those given now over them: of
 --set, the later one goes before; --exclude, --include, --type and --missing add to the lists; --models replaces the list, --search and --pipeline the file. Only
 what the change touches is computed. The new run has the tag rerun_of.`,
-		Example: "  producer rerun k3f9 --set models.random_forest.trees=300\n  producer rerun k3f9 --seed 7 --only evaluate:random_forest", Annotations: map[string]string{handlesSignals: "yes"},
+		Example: "  producer rerun k3f9 --set models.random_forest.trees=300\n  producer rerun k3f9 --seed 7 --only evaluate:random_forest", Annotations: submits,
 		RunE: func(c *cobra.Command, args []string) error {
 			return s.main(c.Context(), "", func(ctx context.Context) error { return s.rerun(ctx, args[0]) })
 		},

@@ -176,6 +176,9 @@ func (a *app) printStages(d *summary.Document, r *pipeline.RunRecord) error {
 	if r.Parent != "" {
 		fmt.Fprintf(a.out, "\nit tries again the run %s\n", plain(r.Parent))
 	}
+	if !r.PausedAt.IsZero() {
+		fmt.Fprintf(a.out, "\nit is paused since %s; `producer resume %s` lets it go on\n", r.PausedAt.Local().Format(time.DateTime), r.RunID)
+	}
 	fmt.Fprintln(a.out)
 	t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "STAGE\tSTATUS\tCACHE\tCOMPUTE\tWORKER\tOUTPUTS")
@@ -208,8 +211,11 @@ func (a *app) printRemarks(r *pipeline.RunRecord, s *pipeline.StageRecord) {
 		fmt.Fprintf(a.out, "\n%s was not run: %s\n", name, plain(s.SkipReason))
 	}
 	if s.Error != nil {
-		e := *s.Error
-		fmt.Fprintf(a.out, "\n%s failed: %s\n", name, sentence(&e))
+		e, what := *s.Error, "failed"
+		if s.Status == pipeline.Canceled {
+			what = "was canceled"
+		}
+		fmt.Fprintf(a.out, "\n%s %s: %s\n", name, what, sentence(&e))
 	}
 	if s.Attempts > 1 {
 		fmt.Fprintf(a.out, "  %s has had %d attempts\n", name, s.Attempts)
@@ -268,8 +274,16 @@ func (a *app) eventsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for _, s := range stages {
+				if err := hasStage(r.record, s); err != nil && !r.live { // one that is not over may get further stages
+					return err
+				}
+			}
 			for i := range types {
 				types[i] = strings.ToUpper(types[i])
+				if !slices.Contains(pipeline.EventTypes(), types[i]) {
+					return usage("--type %.40q is no type of events", types[i]).WithHint("the types are %s", strings.Join(pipeline.EventTypes(), ", "))
+				}
 			}
 			return a.runEvents(ctx, r, after, follow, func(e pipeline.Event) error {
 				if len(stages) > 0 && !slices.Contains(stages, e.Stage) || len(types) > 0 && !slices.Contains(types, e.Type) {

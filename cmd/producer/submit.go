@@ -33,7 +33,7 @@ type submission struct {
 	attempts     int
 	timeout      time.Duration
 
-	given    *pflag.FlagSet // the command's flags
+	given    *pflag.FlagSet // the command's flags; nil of a schedule's
 	shape    summary.Shape  // those that shape the plan
 	path     string         // of the input, for messages
 	document *summary.Document
@@ -81,7 +81,7 @@ are the empty one and ` + strings.Join(csv.MissingTexts, ", ") + `.`,
   producer submit houses.csv --target price --models random_forest,gradient_boosting,ridge
   producer submit churn.csv --target churned --exclude 'customer note' --out results
   producer submit sales.csv --target 'Profit > 0' --set models.random_forest.trees=300 --redis redis://localhost:6379/0`,
-		Args: cobra.MaximumNArgs(1), Annotations: map[string]string{handlesSignals: "yes"},
+		Args: cobra.MaximumNArgs(1), Annotations: submits,
 		RunE: func(c *cobra.Command, args []string) error {
 			path := ""
 			if len(args) == 1 {
@@ -275,9 +275,13 @@ func (s *submission) check() error {
 		return usage("--queue needs --redis").WithHint("without Redis this process does the work itself")
 	case s.key != "" && s.redis == "":
 		return usage("--key needs --redis").WithHint("without Redis nothing is left of a run but its results, which are found again anyway")
+	case s.empty("only", s.only):
+		return usage("--only is empty").WithHint("`producer graph` lists the stages; leave it out to run all")
+	case s.empty("from", s.from):
+		return usage("--from is empty").WithHint("`producer graph` lists the stages; leave it out to run all")
 	case len(s.only) > 0 && len(s.from) > 0:
 		return usage("--only does not go with --from").WithHint("--only ends with the stages that it names, --from begins with them")
-	case s.attempts < 0:
+	case s.attempts < 1:
 		return usage("--max-attempts is %d", s.attempts).WithHint("want 1 or more")
 	case s.priority < -100 || s.priority > 100:
 		return usage("--priority is %d", s.priority).WithHint("want -100 to 100")
@@ -294,6 +298,11 @@ func (s *submission) check() error {
 		}
 	}
 	return nil
+}
+
+// empty reports whether a list was given that has nothing: a variable of a script, perhaps, that should have had something.
+func (s *submission) empty(flag string, list []string) bool {
+	return len(list) == 0 && s.given != nil && s.given.Changed(flag)
 }
 
 func (s *submission) tagMap() map[string]string {
