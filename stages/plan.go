@@ -66,7 +66,10 @@ func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
 		needs := []pipeline.Need{from("train", SplitData, "train")}
 		if s.Search != nil {
 			b.add(BestPrefix+m, "choose_settings", validate.ChooseParams{Model: m}, from("results", CVResults, "results"))
-			params, needs = nil, append(needs, from("settings", BestPrefix+m, "settings"))
+			params, needs = map[string]any{}, append(needs, from("settings", BestPrefix+m, "settings"))
+		}
+		if o := settled.options(m); !o.IsZero() {
+			kind, params = validate.CalibrateKindOf(kind), map[string]any{"options": o, "params": params}
 		}
 		b.add(TrainPrefix+m, kind, params, needs...)
 	}
@@ -116,6 +119,28 @@ func (s *Spec) crossValidate(b *builder) error {
 	b.add(CVResults, "compare_candidates", p, from("design", CV, "design"), pipeline.Need{Role: "scores", Stage: CV, Output: "scores", Each: true})
 	b.add(PlotCV, "plot_cv", nil, from("results", CVResults, "results"), from("info", SplitData, "info"))
 	return nil
+}
+
+// options are what is learned besides a model.
+func (s *Spec) options(model string) validate.Options {
+	m := s.models()[model]
+	o := validate.Options{Calibration: m.Calibration, Threshold: m.Threshold}
+	if o.IsZero() {
+		return o
+	}
+	if o.Method = s.splitMethod(); o.Method == splitdata.Stratified {
+		o.Method = ""
+	}
+	return o
+}
+
+// checkOptions holds what is learned besides a model to what there is.
+func (m *ModelSpec) checkOptions(task string) error {
+	o := validate.Options{Calibration: m.Calibration, Threshold: m.Threshold}
+	if task == Regression && !o.IsZero() {
+		return errors.New("calibration and threshold are for classes, and the target is a number")
+	}
+	return o.Validate()
 }
 
 // builder collects stages.

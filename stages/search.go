@@ -305,7 +305,7 @@ func (s *Spec) candidates() ([]validate.Candidate, error) {
 			if err != nil {
 				return nil, fmt.Errorf("candidate %d of %s: %w", i+1, m, friendly(err))
 			}
-			c := validate.Candidate{Name: m, Model: m, Trainer: kind, Params: raw}
+			c := validate.Candidate{Name: m, Model: m, Trainer: kind, Params: raw, Options: s.options(m)}
 			if s.Search != nil {
 				c.Name = fmt.Sprintf("%s.%d", m, i+1)
 			}

@@ -22,6 +22,7 @@ import (
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/stages/preprocess"
 	"github.com/hashline/hashline/stages/splitdata"
+	"github.com/hashline/hashline/stages/validate"
 )
 
 // Spec is a pipeline: what a pipeline file and the flags say, defaults filled in.
@@ -114,6 +115,9 @@ type ModelSpec struct {
 	L1Ratio         *float64 `yaml:"l1_ratio,omitempty"`
 	Alpha           *float64 `yaml:"alpha,omitempty"`
 	ClassWeight     any      `yaml:"class_weight,omitempty"` // balanced, or weights by class
+	Calibration     string   `yaml:"calibration,omitempty"`  // sigmoid or isotonic
+
+	Threshold *validate.Costs `yaml:"threshold,omitempty"` // by what wrong answers cost
 
 	Params map[string]any `yaml:"params,omitempty"` // of a registered kind
 }
@@ -244,6 +248,10 @@ func (s *Spec) check(name string, b []byte) error {
 		kind, params, err := models[m].stage(m, s.Task)
 		if err != nil {
 			return fault(name, at(path), "model %s: %v", m, err)
+		}
+		if err := models[m].checkOptions(s.Task); err != nil {
+			field, _, _ := strings.Cut(err.Error(), " ")
+			return fault(name, at(path+"."+strings.TrimSuffix(field, ":")), "model %s: %v", m, err)
 		}
 		if err := checkParams(kind, params); err != nil {
 			field, _, _ := strings.Cut(err.Error(), " ")

@@ -109,6 +109,8 @@ type Model struct {
 	Metrics     metrics.Metrics     `json:"metrics"`
 	Confusion   metrics.Confusion   `json:"confusion"`
 	Regression  *metrics.Regression `json:"regression"`
+	Calibration Text                `json:"calibration"` // sigmoid or isotonic
+	Decision    *evaluate.Decision  `json:"decision"`    // a threshold that was chosen by cost
 }
 
 // Stage is what became of one stage.
@@ -313,6 +315,7 @@ func (x *Details) judged(g *getter, s pipeline.StageRecord, m *Model) bool {
 	}
 	x.Metrics[m.Name] = c
 	m.Kind, m.Engine, m.Metrics, m.Confusion = c.Kind, c.Engine, c.Metrics, c.Confusion
+	m.Calibration, m.Decision = Text(c.Calibration), c.Decision
 	return true
 }
 

@@ -104,6 +104,12 @@ func printModels(w io.Writer, d *summary.Document) {
 	} else {
 		fmt.Fprintf(w, "F1, ROC AUC and avg. precision are unweighted means over %d classes\n", len(d.Target.Classes))
 	}
+	for _, m := range d.Models {
+		if c := m.Decision; c != nil && d.Target.Positive != nil {
+			fmt.Fprintf(w, "%s takes a row for %s from a probability of %s on, which costs %s a row; from 0.5 on it would cost %s\n",
+				plain(m.Name), short(plain(*d.Target.Positive), 30), summary.Figure(c.Threshold), summary.Figure(c.Cost), summary.Figure(c.AtHalf))
+		}
+	}
 }
 
 func printRegression(w io.Writer, d *summary.Document) {

@@ -17,7 +17,6 @@ import (
 	table "github.com/hashline/hashline/ml/csv"
 	"github.com/hashline/hashline/ml/feature"
 	"github.com/hashline/hashline/ml/frame"
-	"github.com/hashline/hashline/ml/metrics"
 	"github.com/hashline/hashline/ml/model"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/stages"
@@ -283,7 +282,7 @@ func (p *predictor) score(text []byte, f *frame.Frame, labels [][]byte) ([]byte,
 	}
 	for i := range f.Rows {
 		shares := proba[i*k : (i+1)*k]
-		text = append(text, labels[metrics.Label(shares)]...)
+		text = append(text, labels[p.model.Label(shares)]...)
 		for _, v := range shares {
 			text = strconv.AppendFloat(append(text, ','), v, 'g', -1, 64)
 		}

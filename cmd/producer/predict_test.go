@@ -111,7 +111,8 @@ func TestPredictGivesWhatEvaluationSaw(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := t.TempDir()
-	run := submitted(t, store)
+	// One model has a calibration and a threshold of its own, which go with it.
+	run := submitted(t, store, "--set", "models.random_forest.calibration=isotonic", "--set", "models.random_forest.threshold={cost_false_positive: 3, cost_false_negative: 1}")
 	r := csv.NewReader(bytes.NewReader(data))
 	records, err := r.ReadAll()
 	if err != nil {

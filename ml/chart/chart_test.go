@@ -170,7 +170,7 @@ func figures(t testing.TB, rows, columns, classes, models int, name naming) map[
 		"predicted": Predicted(name(0), errs, r.R2), "residuals": ResidualsByPrediction(name(0), errs, r.RMSE), "distribution": ResidualHistogram(name(0), errs, r.MAE),
 		"errors_of_models": ErrorsOfModels(errors), "regression_metrics": RegressionMetrics(numbers, mean), "target_numbers": TargetBalance(target),
 		"target": TargetBalance(s), "missing": Missing(s), "histograms": Histograms(s), "categories": Categories(s), "correlation": Correlation(s),
-		"confusion": Confusion(name(0), e.Confusion), "roc": ROC(name(0), c), "precision_recall": PrecisionRecall(name(0), c), "calibration": Calibration(name(0), c, e.Metrics.Brier),
+		"confusion": Confusion(name(0), e.Confusion), "roc": ROC(name(0), c), "precision_recall": PrecisionRecall(name(0), c), "calibration": Calibration(name(0), "isotonic", c, e.Metrics.Brier),
 		"roc_of_models": ROCOfModels(curves), "metrics": Metrics(all), "importance": Importance(drops),
 		"cross_validation": CrossValidation(metrics.Figures[7], 3, candidates),
 	}
@@ -400,7 +400,7 @@ func TestContents(t *testing.T) {
 	}{
 		{"ROC", texts(ROC("forest", c)), []string{"ROC: forest", "AUC " + decimals(float64(e.Metrics.ROCAUC), 3), "true positive rate", "false positive rate", "chance"}},
 		{"precision and recall", texts(PrecisionRecall("m", c)), []string{"average precision " + decimals(float64(e.Metrics.AveragePrecision), 3), "base rate " + decimals(share(e.PerClass[1].Rows, e.Rows), 3)}},
-		{"calibration", texts(Calibration("m", c, e.Metrics.Brier)), []string{"Brier score " + decimals(float64(e.Metrics.Brier), 4), "perfect"}},
+		{"calibration", texts(Calibration("m", "", c, e.Metrics.Brier)), []string{"Brier score " + decimals(float64(e.Metrics.Brier), 4), "perfect"}},
 		{"confusion", texts(Confusion("m", e.Confusion)), []string{">" + grouped(int(e.Confusion.Counts[0][1])) + "<", "predicted", ">true<", "%"}},
 		{"caption", texts(ROC("m", c).Captioned("n = 3, seed 4")), []string{"n = 3, seed 4"}},
 		{"target", texts(TargetBalance(s)), []string{"600 rows in 2 classes", grouped(s.Target[0].Rows)}},
@@ -445,7 +445,7 @@ func TestUndefined(t *testing.T) {
 	one := &metrics.Curves{Rows: 3, Classes: []metrics.ClassCurves{{Class: "a", Positives: 3, ROCAUC: num.Float(math.NaN())}}}
 	for name, f := range map[string]Figure{
 		"ROC of one class": ROC("m", one), "ROC of models of one class": ROCOfModels([]ModelCurves{{"m", one}}), "no model": Metrics(nil), "no importance": Importance(nil),
-		"PR of one class": PrecisionRecall("m", one), "calibration of nothing": Calibration("m", one, num.Float(math.NaN())), "no curves": ROC("m", &metrics.Curves{}),
+		"PR of one class": PrecisionRecall("m", one), "calibration of nothing": Calibration("m", "", one, num.Float(math.NaN())), "no curves": ROC("m", &metrics.Curves{}),
 		"an empty table": TargetBalance(&eda.Summary{}), "no correlation": Correlation(&eda.Summary{}), "an empty matrix": Confusion("m", metrics.Confusion{}),
 		"no candidate": CrossValidation(metrics.Figures[0], 5, nil), "undefined scores": CrossValidation(metrics.Figures[0], 1, []Validated{{"m", num.Float(math.NaN()), num.Float(math.NaN()), []num.Float{num.Float(math.NaN())}}}),
 		"equal scores":      CrossValidation(metrics.Figures[0], 2, []Validated{{"m", 1, 0, []num.Float{1, 1}}}),

@@ -152,13 +152,18 @@ func PrecisionRecall(model string, c *metrics.Curves) Figure {
 
 // Calibration shows how often the class is true where a model predicts it with a certain probability, in tenths of the
 // probability. The area of a dot grows with the rows that it stands for; with one curve the rows are counted below it.
-func Calibration(model string, c *metrics.Curves, brier num.Float) Figure {
+//
+// method is how the model was calibrated, or empty.
+func Calibration(model, method string, c *metrics.Curves, brier num.Float) Figure {
 	bins := map[string][]metrics.CalibrationBin{}
 	for _, k := range c.Classes {
 		bins[k.Class] = k.Calibration
 	}
 	list, left := ofClasses(c, calibrationPoints, func(k *metrics.ClassCurves) num.Float { return num.Float(share(int(k.Positives), c.Rows)) })
 	title := "Calibration: " + model
+	if method != "" {
+		title += " (" + method + ")"
+	}
 	if len(list) == 0 {
 		return message(title, "There are no predictions to compare.")
 	}

@@ -81,6 +81,11 @@ func Label(proba []float64) int32 {
 // Evaluate compares probabilities (n x k, row-major, each row adding up to 1) with the true classes y (n), and also gives
 // the points of the curves.
 func Evaluate(proba []float64, y []int32, classes []string) (*Evaluation, *Curves, error) {
+	return EvaluateLabels(proba, y, classes, Label)
+}
+
+// EvaluateLabels is Evaluate with another rule for the label of a row of probabilities.
+func EvaluateLabels(proba []float64, y []int32, classes []string, label func(proba []float64) int32) (*Evaluation, *Curves, error) {
 	n, k := len(y), len(classes)
 	if n == 0 || k < 2 || len(proba) != n*k {
 		return nil, nil, fmt.Errorf("%d probabilities for %d rows of %d classes", len(proba), n, k)
@@ -95,7 +100,7 @@ func Evaluate(proba []float64, y []int32, classes []string) (*Evaluation, *Curve
 			return nil, nil, errors.New("a probability is not between 0 and 1")
 		}
 	}
-	e := &Evaluation{Rows: n, Classes: classes, Confusion: confusion(proba, y, classes)}
+	e := &Evaluation{Rows: n, Classes: classes, Confusion: confusion(proba, y, classes, label)}
 	curves := &Curves{Rows: n}
 	for c := range classes {
 		m, curve := e.class(proba, y, c)
@@ -114,14 +119,14 @@ func Evaluate(proba []float64, y []int32, classes []string) (*Evaluation, *Curve
 	return e, curves, nil
 }
 
-func confusion(proba []float64, y []int32, classes []string) Confusion {
+func confusion(proba []float64, y []int32, classes []string, label func([]float64) int32) Confusion {
 	k := len(classes)
 	m := Confusion{Labels: classes, Counts: make([][]int64, k)}
 	for c := range m.Counts {
 		m.Counts[c] = make([]int64, k)
 	}
 	for i, truth := range y {
-		m.Counts[truth][Label(proba[i*k:(i+1)*k])]++
+		m.Counts[truth][label(proba[i*k:(i+1)*k])]++
 	}
 	return m
 }

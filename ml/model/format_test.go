@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hashline/hashline/ml/boost"
+	"github.com/hashline/hashline/ml/calibrate"
 	"github.com/hashline/hashline/ml/dataset"
 	"github.com/hashline/hashline/ml/feature"
 	"github.com/hashline/hashline/ml/frame"
@@ -32,6 +33,14 @@ type reader struct {
 	} `json:"recipe"`
 	Tree   *treeReader   `json:"tree"`
 	Linear *linearReader `json:"linear"`
+
+	Calibration *struct {
+		Method string `json:"method"`
+		Curves []struct {
+			A, B float64
+			X, Y []float64
+		} `json:"curves"`
+	} `json:"calibration"`
 }
 
 // value is a number or a text.
@@ -74,10 +83,58 @@ func (r *reader) predict(row rawRow) []float64 {
 		}
 		features = append(features, a)
 	}
+	var p []float64
 	if r.Tree != nil {
-		return r.Tree.predict(features)
+		p = r.Tree.predict(features)
+	} else {
+		p = r.Linear.predict(features)
 	}
-	return r.Linear.predict(features)
+	if r.Calibration != nil {
+		r.calibrate(p)
+	}
+	return p
+}
+
+func (r *reader) calibrate(p []float64) {
+	sum := 0.0
+	for i := range p {
+		curve := 0
+		if len(p) > 2 {
+			curve = i
+		} else if i == 0 {
+			continue
+		}
+		c := r.Calibration.Curves[curve]
+		if r.Calibration.Method == "sigmoid" {
+			q := max(0x1p-52, min(1-0x1p-52, p[i]))
+			p[i] = 1 / (1 + math.Exp(c.A*math.Log(q/(1-q))+c.B))
+		} else {
+			p[i] = alongLine(c.X, c.Y, p[i])
+		}
+		sum += p[i]
+	}
+	if len(p) == 2 {
+		p[0] = 1 - p[1]
+		return
+	}
+	for i := range p {
+		if p[i] /= sum; sum == 0 {
+			p[i] = 1 / float64(len(p))
+		}
+	}
+}
+
+// alongLine is the y of a line from point to point at x.
+func alongLine(xs, ys []float64, x float64) float64 {
+	for i := range xs {
+		if x <= xs[i] {
+			if i == 0 {
+				return ys[0]
+			}
+			return ys[i-1] + (ys[i]-ys[i-1])*(x-xs[i-1])/(xs[i]-xs[i-1])
+		}
+	}
+	return ys[len(ys)-1]
 }
 
 type treeReader struct {
@@ -342,6 +399,20 @@ func every(t *testing.T, d *dataset.Dataset, numbers []float64) map[string]*Mode
 	add("gradient_boosting", e, nil, err)
 	l, err := linear.Fit(d.Features, d.Y, k, linear.Options{})
 	add("logistic_regression", nil, l, err)
+	for _, method := range []string{calibrate.Sigmoid, calibrate.Isotonic} {
+		m := *models["random_forest"]
+		proba, err := m.Estimator().Predict(d.Features, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Calibration, err = calibrate.Fit(method, proba, d.Y, k); err != nil {
+			t.Fatal(err)
+		}
+		if k == 2 {
+			m.Decision = &Decision{0.25, 1, 3}
+		}
+		models["random_forest, "+method] = &m
+	}
 	return models
 }
 
@@ -403,7 +474,11 @@ func TestFormat(t *testing.T) {
 			for i := 350; i < 700; i++ {
 				got := r.predict(rowOf(table, i))
 				for c, w := range want[(i-350)*width : (i-349)*width] {
-					if math.Abs(got[c]-w) > 1e-12*max(1, math.Abs(w)) {
+					tolerance := 1e-12
+					if m.Calibration != nil && m.Calibration.Method == calibrate.Isotonic { // whose line is nearly upright where two points are close
+						tolerance = 1e-6
+					}
+					if math.Abs(got[c]-w) > tolerance*max(1, math.Abs(w)) {
 						t.Fatalf("%s of %d classes, row %d: by the document %v, the program says %v", kind, classes, i, got, want[(i-350)*width:(i-349)*width])
 					}
 				}

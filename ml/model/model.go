@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/hashline/hashline/ml/calibrate"
 	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/linear"
 	"github.com/hashline/hashline/ml/tree"
@@ -28,6 +29,9 @@ type Model struct {
 	Linear  *linear.Model   `json:"linear,omitempty"`
 	Own     Predictor       `json:"own,omitempty"` // of a kind that the program registered
 	Columns []string        `json:"features"`      // names in the estimator's order
+
+	Calibration *calibrate.Calibrator `json:"calibration,omitempty"` // of the estimator's probabilities
+	Decision    *Decision             `json:"decision,omitempty"`    // which rows are taken for the second of two classes
 }
 
 // Estimator predicts class probabilities, n x classes, or n numbers.
@@ -36,8 +40,15 @@ type Estimator interface {
 	PredictPermuted(columns []*frame.Column, permutations [][]int32, cores int, visit func(feature, permutation int, predicted []float64)) error
 }
 
-// Estimator returns the one that is set.
+// Estimator returns the one that is set, calibrated where there is a calibration.
 func (m *Model) Estimator() Estimator {
+	if m.Calibration != nil {
+		return calibrated{m.estimator(), m.Calibration}
+	}
+	return m.estimator()
+}
+
+func (m *Model) estimator() Estimator {
 	switch {
 	case m.Tree != nil:
 		return m.Tree
@@ -69,6 +80,9 @@ func Parse(b []byte) (*Model, error) {
 	m := d.Model
 	if m.Schema != Schema {
 		return nil, fmt.Errorf("model: schema %.40q, want %s", m.Schema, Schema)
+	}
+	if err := m.checkDecision(); err != nil {
+		return nil, err
 	}
 	if len(d.Own) > 0 && string(d.Own) != "null" {
 		if m.Tree != nil || m.Linear != nil {

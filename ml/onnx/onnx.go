@@ -32,6 +32,9 @@ func Export(m *model.Model) ([]byte, error) {
 	if m.Own != nil {
 		return nil, fmt.Errorf("onnx: the format has no words for a model of the kind %.40q", m.Kind)
 	}
+	if m.Calibration != nil || m.Decision != nil {
+		return nil, errors.New("onnx: a model with a calibration or a threshold of its own is not exported; its JSON has both")
+	}
 	r, err := feature.ParseRecipe(m.Recipe)
 	if err != nil {
 		return nil, err

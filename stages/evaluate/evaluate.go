@@ -38,6 +38,36 @@ type Metrics struct {
 	Kind   string `json:"kind"`
 	Engine string `json:"engine"`
 	metrics.Evaluation
+
+	Calibration string    `json:"calibration,omitempty"` // its method
+	Decision    *Decision `json:"decision,omitempty"`
+}
+
+// Decision is a threshold that was chosen by cost, and what it costs on the test part: the mean of a row.
+type Decision struct {
+	model.Decision
+	Cost   num.Float `json:"cost"`
+	AtHalf num.Float `json:"cost_at_half"` // had the threshold been 0.5
+}
+
+// decision tells what the threshold of a model costs.
+func decision(m *model.Model, proba []float64, y []int32) *Decision {
+	if m.Decision == nil {
+		return nil
+	}
+	costs := func(label func([]float64) int32) num.Float {
+		alarms, misses := 0, 0
+		for i, truth := range y {
+			switch l := label(proba[2*i : 2*i+2]); {
+			case l > truth:
+				alarms++
+			case l < truth:
+				misses++
+			}
+		}
+		return num.Float((float64(m.Decision.FalsePositive*float64(alarms)) + float64(m.Decision.FalseNegative*float64(misses))) / float64(len(y)))
+	}
+	return &Decision{*m.Decision, costs(m.Label), costs(metrics.Label)}
 }
 
 // Importance is the output of that name.
@@ -93,7 +123,7 @@ func run(_ context.Context, c *pipeline.Call) error {
 	if d.Numeric() {
 		return errors.New("the target is a number: its models are judged by evaluate_regression")
 	}
-	evaluation, curves, err := metrics.Evaluate(proba, d.Y, d.Classes)
+	evaluation, curves, err := metrics.EvaluateLabels(proba, d.Y, d.Classes, m.Label)
 	if err != nil {
 		return err
 	}
@@ -101,9 +131,13 @@ func run(_ context.Context, c *pipeline.Call) error {
 	if err != nil {
 		return err
 	}
+	judged := Metrics{Model: p.Model, Kind: m.Kind, Engine: m.Engine, Evaluation: *evaluation, Decision: decision(m, proba, d.Y)}
+	if m.Calibration != nil {
+		judged.Calibration = m.Calibration.Method
+	}
 	return errors.Join(
-		tables.Write(c, "predictions", predictions(d, proba)),
-		c.WriteJSON("metrics", Metrics{p.Model, m.Kind, m.Engine, *evaluation}),
+		tables.Write(c, "predictions", predictions(d, proba, m.Label)),
+		c.WriteJSON("metrics", judged),
 		c.WriteJSON("curves", curves),
 		c.WriteJSON("importance", Importance{p.Model, *drops}))
 }
@@ -112,7 +146,7 @@ func run(_ context.Context, c *pipeline.Call) error {
 func permuteSeed(seed uint64) uint64 { return num.Mix(seed, 0x706572) }
 
 // predictions is a table of the rows of the test part in their order.
-func predictions(d *dataset.Dataset, proba []float64) *frame.Frame {
+func predictions(d *dataset.Dataset, proba []float64, label func([]float64) int32) *frame.Frame {
 	k, n := len(d.Classes), len(d.Y)
 	labels := make([]int32, n)
 	shares := make([][]float64, k)
@@ -121,7 +155,7 @@ func predictions(d *dataset.Dataset, proba []float64) *frame.Frame {
 	}
 	for i := range n {
 		row := proba[i*k : (i+1)*k]
-		labels[i] = metrics.Label(row)
+		labels[i] = label(row)
 		for c, p := range row {
 			shares[c][i] = p
 		}

@@ -134,8 +134,9 @@ type summary struct {
 }
 
 type evaluation struct {
-	Metrics   metrics.Metrics   `json:"metrics"`
-	Confusion metrics.Confusion `json:"confusion"`
+	Calibration string            `json:"calibration"`
+	Metrics     metrics.Metrics   `json:"metrics"`
+	Confusion   metrics.Confusion `json:"confusion"`
 }
 
 type info struct {
@@ -252,7 +253,7 @@ func judged(model string, in Inputs) (map[string]chart.Figure, error) {
 		return nil, err
 	}
 	return captioned(i.caption(), map[string]chart.Figure{"confusion": chart.Confusion(model, e.Confusion), "roc": chart.ROC(model, &c),
-		"precision_recall": chart.PrecisionRecall(model, &c), "calibration": chart.Calibration(model, &c, e.Metrics.Brier)}), nil
+		"precision_recall": chart.PrecisionRecall(model, &c), "calibration": chart.Calibration(model, e.Calibration, &c, e.Metrics.Brier)}), nil
 }
 
 func compared(models []string, in Inputs) (map[string]chart.Figure, error) {

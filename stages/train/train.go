@@ -42,11 +42,9 @@ func New[P any](k pipeline.Kind, kind, engine string, fit func(c *pipeline.Call,
 		if err != nil {
 			return err
 		}
-		params := c.Params
-		if _, given := c.Ref("settings"); given {
-			if params, err = settings(c, k); err != nil {
-				return err
-			}
+		params, err := t.Settings(c, c.Params)
+		if err != nil {
+			return err
 		}
 		m, err := t.Fit(c, params, d)
 		if err != nil {
@@ -65,9 +63,12 @@ func WantClasses(d *dataset.Dataset, kind, instead string) error {
 	return nil
 }
 
-// settings reads the parameters that an earlier stage has chosen.
-func settings(c *pipeline.Call, k pipeline.Kind) (any, error) {
-	params := k.Params()
+// Settings returns the parameters that an earlier stage has chosen, where the input of that name is there, or else given.
+func (t Trainer) Settings(c *pipeline.Call, given any) (any, error) {
+	if _, ok := c.Ref("settings"); !ok || t.Params == nil {
+		return given, nil
+	}
+	params := t.Params()
 	if err := c.ReadJSON("settings", params); err != nil {
 		return nil, err
 	}

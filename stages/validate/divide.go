@@ -30,6 +30,8 @@ type Candidate struct {
 	Model   string          `json:"model"` // whose settings they may become
 	Trainer string          `json:"trainer"`
 	Params  json.RawMessage `json:"params"` // of the trainer
+
+	Options Options `json:"options,omitzero"`
 }
 
 // Params are the parameters of the stage that divides.
@@ -121,7 +123,7 @@ func divide(_ context.Context, c *pipeline.Call) error {
 	}
 	for _, candidate := range p.Candidates {
 		for f := range p.Folds {
-			params, err := json.Marshal(map[string]any{"fold": f + 1, "past": p.Method == splitdata.Time, "params": candidate.Params})
+			params, err := json.Marshal(FoldParams{f + 1, p.Method == splitdata.Time, candidate.Params, candidate.Options})
 			if err != nil {
 				return err
 			}

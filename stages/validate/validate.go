@@ -27,6 +27,8 @@ type FoldParams struct {
 	Fold   int  `json:"fold"` // from 1
 	Past   bool `json:"past"` // train on earlier folds alone
 	Params any  `json:"params"`
+
+	Options Options `json:"options,omitzero"`
 }
 
 // Validate implements pipeline's check of parameters.
@@ -34,13 +36,34 @@ func (p *FoldParams) Validate() error {
 	if p.Fold < 1 || p.Fold > split.MaxFolds {
 		return fmt.Errorf("fold is %d, want 1 to %d", p.Fold, split.MaxFolds)
 	}
-	if p.Params == nil {
+	return errors.Join(p.Options.Validate(), checkParams(p.Params))
+}
+
+// checkParams checks the parameters of a trainer.
+func checkParams(params any) error {
+	if params == nil {
 		return errors.New("params are null")
 	}
-	if v, ok := p.Params.(interface{ Validate() error }); ok {
+	if v, ok := params.(interface{ Validate() error }); ok {
 		return v.Validate()
 	}
 	return nil
+}
+
+// paramsOf returns the parameters of a trainer with their defaults.
+func paramsOf(t train.Trainer) any {
+	if t.Params == nil {
+		return &struct{}{}
+	}
+	return t.Params()
+}
+
+// codeOf says what a stage that trains by t is built from; nobody knows where that is not known of t.
+func codeOf(t train.Trainer) (pkg string, uses []string) {
+	if t.Package == "" {
+		return "", nil
+	}
+	return "stages/validate", []string{t.Package}
 }
 
 // Scores are what a model reached on a fold.
@@ -56,19 +79,12 @@ func KindOf(trainer string) string { return "validate_" + trainer }
 // kept.
 func Kind(t train.Trainer) pipeline.Kind {
 	k := pipeline.Kind{
-		Name: KindOf(t.Name), Doc: t.Doc + " without a fold and judges it on the fold", Seeded: t.Seeded, Native: t.Native, Inline: true,
+		Name: KindOf(t.Name), Doc: t.Doc + " without a fold and judges it on the fold", Seeded: true, Native: t.Native, Inline: true,
 		Inputs:  []pipeline.InputSpec{{Role: "train"}, {Role: "folds"}},
 		Outputs: []pipeline.OutputSpec{{Name: "scores", Class: pipeline.Result, MediaType: "application/json"}},
-		Params: func() any {
-			if t.Params == nil {
-				return &FoldParams{Params: &struct{}{}}
-			}
-			return &FoldParams{Params: t.Params()}
-		},
+		Params:  func() any { return &FoldParams{Params: paramsOf(t)} },
 	}
-	if t.Package != "" { // else its code is unknown
-		k.Package, k.Uses = "stages/validate", []string{t.Package}
-	}
+	k.Package, k.Uses = codeOf(t)
 	k.Run = func(_ context.Context, c *pipeline.Call) error {
 		p := c.Params.(*FoldParams)
 		d, err := tables.ReadDataset(c, "train")
@@ -87,7 +103,7 @@ func Kind(t train.Trainer) pipeline.Kind {
 		if err := learnable(learn, p.Fold); err != nil {
 			return err
 		}
-		m, err := t.Fit(c, p.Params, learn)
+		m, err := p.Options.fit(c, t, p.Params, learn)
 		if err != nil {
 			return err
 		}
@@ -113,7 +129,7 @@ func score(m *model.Model, d *dataset.Dataset, cores int) (map[string]num.Float,
 		}
 		return figures(e)
 	}
-	e, _, err := metrics.Evaluate(predicted, d.Y, d.Classes)
+	e, _, err := metrics.EvaluateLabels(predicted, d.Y, d.Classes, m.Label)
 	if err != nil {
 		return nil, err
 	}

@@ -12,15 +12,19 @@ import (
 	"testing"
 
 	"github.com/hashline/hashline/artifact"
+	"github.com/hashline/hashline/ml/calibrate"
 	"github.com/hashline/hashline/ml/dataset"
 	"github.com/hashline/hashline/ml/linear"
 	"github.com/hashline/hashline/ml/metrics"
+	"github.com/hashline/hashline/ml/model"
 	"github.com/hashline/hashline/ml/num"
 	"github.com/hashline/hashline/ml/parquet"
+	"github.com/hashline/hashline/ml/split"
 	"github.com/hashline/hashline/ml/tree"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/sample"
 	"github.com/hashline/hashline/stages"
+	"github.com/hashline/hashline/stages/evaluate"
 	"github.com/hashline/hashline/stages/validate"
 )
 
@@ -519,5 +523,119 @@ func TestSearchFindsBetterSettings(t *testing.T) {
 	best, stump := r.Best("decision_tree"), r.Candidates[0]
 	if string(stump.Params) != `{"max_depth":2,"min_samples_leaf":5}` || best.Mean["roc_auc"] < stump.Mean["roc_auc"]+0.02 || best.Mean["roc_auc"] < 0.975 {
 		t.Errorf("best %s %v, %s %v", best.Params, best.Mean["roc_auc"], stump.Params, stump.Mean["roc_auc"])
+	}
+}
+
+// What is learned besides a model is learned from predictions of rows that were left out: the same as in a loop by hand, over
+// folds that are no others' business. The test part is not looked at.
+func TestCalibrationIsByRowsLeftOut(t *testing.T) {
+	data, spec := superstore(t)
+	if err := spec.KeepModels([]string{"decision_tree"}); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := execute(t, data, spec, "evaluate:decision_tree")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{calibrate.Sigmoid, calibrate.Isotonic} {
+		spec.Models["decision_tree"].Calibration, spec.Models["decision_tree"].Threshold = method, &validate.Costs{FalsePositive: 5, FalseNegative: 1}
+		e, err := execute(t, data, spec, "evaluate:decision_tree")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := model.Parse(e.read("train:decision_tree", "model"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, err := model.Parse(plain.read("train:decision_tree", "model"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := e.train()
+		// The estimator is that of all rows.
+		got, _ := json.Marshal(m.Tree)
+		if want, _ := json.Marshal(before.Tree); !bytes.Equal(got, want) {
+			t.Error("the estimator is another one")
+		}
+		// A calibrator of other folds is nearly the same; one of the rows that were trained on is not, as they look surer.
+		keys := split.Keys(d.Features, len(d.Y), 1)
+		folds, err := split.Folds(d.Y, 2, keys, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var proba []float64
+		var y []int32
+		for f := range 5 {
+			parts := split.Fold(folds, f, false)
+			learn, judge := d.Take(parts.Train), d.Take(parts.Test)
+			fitted, err := tree.FitTree(learn.Features, learn.Y, 2, tree.Options{MaxDepth: 10, MinSamplesLeaf: 5, MinSamplesSplit: 2, MaxBins: 1024, Laplace: 1, Cores: 1})
+			p, err2 := must(t, fitted, err).Predict(judge.Features, 1)
+			proba, y = append(proba, must(t, p, err2)...), append(y, judge.Y...)
+		}
+		byHand := must2(calibrate.Fit(method, proba, y, 2))
+		inside, err := before.Tree.Predict(d.Features, 1)
+		seen := must2(calibrate.Fit(method, must(t, inside, err), d.Y, 2))
+		far := func(c *calibrate.Calibrator) (sum float64) {
+			for p := 0.005; p < 1; p += 0.01 {
+				row := []float64{1 - p, p}
+				sum += math.Abs(c.Apply(row)[1]-m.Calibration.Apply(row)[1]) / 100
+			}
+			return sum
+		}
+		if far(byHand) > 0.06 || far(seen) < 2*far(byHand) {
+			t.Errorf("%s is %.4f from that of a loop by hand, %.4f from that of rows trained on", method, far(byHand), far(seen))
+		}
+		judged := func(e *executed) (v evaluate.Metrics) {
+			if err := json.Unmarshal(e.read("evaluate:decision_tree", "metrics"), &v); err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+		was, is := judged(plain), judged(e)
+		if is.Metrics.LogLoss > was.Metrics.LogLoss+0.01 || is.Metrics.Brier > was.Metrics.Brier+0.002 || is.Calibration != method {
+			t.Errorf("%s: log loss %.4f, before %.4f; Brier %.4f, before %.4f", is.Calibration, is.Metrics.LogLoss, was.Metrics.LogLoss, is.Metrics.Brier, was.Metrics.Brier)
+		}
+		// Five false alarms weigh what one miss does from 5/6 on, were the probabilities true (Elkan 2001).
+		c := is.Decision
+		if c == nil || math.Abs(float64(c.Threshold)-5.0/6) > 0.1 || !(c.Cost < c.AtHalf) {
+			t.Fatalf("decision %+v", c)
+		}
+		counts := is.Confusion.Counts
+		if want := float64(5*counts[0][1]+counts[1][0]) / float64(is.Rows); math.Abs(float64(c.Cost)-want) > 1e-12 {
+			t.Errorf("cost %v, by the confusion %v", c.Cost, want)
+		}
+	}
+}
+
+func must2[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func TestOptionsThatCannotBe(t *testing.T) {
+	spec := shopSpec(t, "decision_tree")
+	spec.Models["decision_tree"].Threshold = &validate.Costs{FalsePositive: 1, FalseNegative: 2}
+	if _, err := execute(t, shop(200, 30), spec, "train:decision_tree"); err == nil || !strings.Contains(err.Error(), "a threshold decides between two classes, and the target has 3") {
+		t.Error(err)
+	}
+	// A rare class is no reason to fail, nor are more classes than two for a calibration.
+	spec.Models["decision_tree"].Threshold, spec.Models["decision_tree"].Calibration = nil, "isotonic"
+	spec.CV = 3
+	e, err := execute(t, shop(200, 3), spec, stages.CVResults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := e.results().Candidates[0]; c.Options.Calibration != "isotonic" || !c.Mean["log_loss"].Defined() {
+		t.Errorf("%+v", c)
+	}
+	for _, text := range []string{"models: {decision_tree: {calibration: beta}}", "models: {decision_tree: {threshold: {cost_false_positive: -1, cost_false_negative: 1}}}",
+		"models: {decision_tree: {threshold: {cost_false_positive: .nan}}}", "models: {decision_tree: {threshold: {}}}", "models: {decision_tree: {threshold: 0.3}}",
+		"models: {decision_tree: {threshold: {cost: 3}}}", "task: regression\nmodels: {decision_tree: {calibration: sigmoid}}"} {
+		_, err := stages.ParseSpec("p.yaml", []byte(text))
+		if e, ok := errors.AsType[*pipeline.Error](err); !ok || e.Line == 0 {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
