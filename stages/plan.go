@@ -198,6 +198,10 @@ const (
 	golearn = "golearn"
 )
 
+// ofNumbers are the settings of forests of a numeric target that are not set: scikit-learn looks at every feature then too,
+// and a few large numbers, which weigh most, are told apart by fine bins.
+var ofNumbers = map[string]any{"max_features": 1, "max_bins": 1024}
+
 // ofClasses are the fields that a numeric target has no use for.
 var ofClasses = []string{"criterion", "laplace", "class_weight"}
 
@@ -245,6 +249,9 @@ func (m *ModelSpec) stage(name, task string) (kind string, params map[string]any
 			err = errors.Join(err, fmt.Errorf("%s has no setting %s; it has %s", strings.TrimPrefix(kind, "train_"), name, strings.Join(settings[kind], ", ")))
 		}
 		params[name] = value
+	}
+	if task == Regression && (kind == "train_"+RandomForest || kind == "train_"+ExtraTrees) {
+		maps.Copy(params, ofNumbers)
 	}
 	set("criterion", m.Criterion != nil, m.Criterion)
 	set("max_leaf_nodes", m.MaxLeafNodes != nil, m.MaxLeafNodes)

@@ -314,7 +314,7 @@ func TestRegressionPlan(t *testing.T) {
 	}
 	for stage, want := range map[string]string{
 		"preprocess": `{"target":"n","task":"regression","features":{}}`, "split_data": `{"method":"random","test_size":0.2}`,
-		"train:random_forest": `{"trees":7,"max_depth":0,"min_samples_leaf":3,"min_samples_split":2,"max_features":0.5,"max_bins":255}`, "train:ridge": `{"alpha":1,"l1_ratio":0,"max_iter":0}`, "evaluate:ridge": `{"model":"ridge","repeats":5}`,
+		"train:random_forest": `{"trees":7,"max_depth":0,"min_samples_leaf":3,"min_samples_split":2,"max_features":1,"max_bins":1024}`, "train:ridge": `{"alpha":1,"l1_ratio":0,"max_iter":0}`, "evaluate:ridge": `{"model":"ridge","repeats":5}`,
 	} {
 		st, ok := p.Stage(stage)
 		if !ok || string(st.Params) != want {
