@@ -25,6 +25,9 @@ func (k keyspace) reconcileLock(store string) string { return string(k) + ":reco
 // ended is a sorted set of runs of a store that the webhook is to be told of, by the time of their end.
 func (k keyspace) ended(store string) string { return string(k) + ":ended:" + store }
 
+// notifyLock is a key for each store: one worker at a time tells the webhook.
+func (k keyspace) notifyLock(store string) string { return string(k) + ":notifying:" + store }
+
 // submitted is the run of a client's key.
 func (k keyspace) submitted(key string) string { return string(k) + ":submitted:" + key }
 

@@ -27,12 +27,24 @@ type Notification struct {
 	Error        *pipeline.Error   `json:"error"`
 }
 
-// A notification is tried with every round of the reconciler for notifyFor after the end of its run.
+// A notification is tried for notifyFor after the end of its run: at once, and after each failure a pause that doubles up to
+// notifyPause. A round ends with the first that is not answered, so a webhook that hangs is asked once in notifyTimeout.
 const (
 	notifyFor     = 24 * time.Hour
+	notifyEvery   = time.Second
+	notifyPause   = time.Minute
 	notifyAtOnce  = 20 // that are tried in a round
 	notifyTimeout = 5 * time.Second
 )
+
+// refusal is a run whose notification was not taken.
+type refusal struct {
+	pause time.Duration
+	next  time.Time // when it is tried again
+}
+
+// errNoAnswer hides what went wrong, which would show the address of the webhook.
+var errNoAnswer = errors.New("the webhook does not answer")
 
 // checkWebhook refuses what cannot be posted to. A webhook is set where a worker is started: an address never comes out of
 // Redis.
@@ -47,13 +59,35 @@ func checkWebhook(address string) error {
 	return nil
 }
 
-// notify tells the webhook of the runs of this store that ended.
-func (w *Worker) notify(ctx context.Context) error {
+// notifier tells the webhook of the runs of this store that ended. It is apart from the reconciler, which a webhook that hangs
+// must not keep from its work.
+func (w *Worker) notifier(ctx context.Context) {
 	if w.webhook == "" {
-		return nil
+		return
 	}
+	refused := map[string]refusal{}
+	var warned time.Time
+	every(ctx, notifyEvery, func(ctx context.Context) {
+		err := w.notify(ctx, refused)
+		if err == nil || ctx.Err() != nil || time.Since(warned) < notifyPause {
+			return
+		}
+		warned = time.Now()
+		w.log.Warn("telling the webhook, which is tried again", "error", err)
+	})
+}
+
+// notify is one round; one worker of a store at a time does it. It returns what went wrong first.
+func (w *Worker) notify(ctx context.Context, refused map[string]refusal) error {
+	lock := w.key.notifyLock(w.storeID())
+	won, err := w.redis.SetNX(ctx, lock, w.info.ID, 3*notifyTimeout).Result()
+	if err != nil || !won {
+		return err
+	}
+	defer func() { _ = w.redis.Del(context.WithoutCancel(ctx), lock).Err() }() // it ends by itself, too
 	ended := w.key.ended(w.storeID())
-	old := strconv.FormatInt(time.Now().Add(-notifyFor).UnixMilli(), 10)
+	start := time.Now()
+	old := strconv.FormatInt(start.Add(-notifyFor).UnixMilli(), 10)
 	if err := w.redis.ZRemRangeByScore(ctx, ended, "-inf", old).Err(); err != nil {
 		return err
 	}
@@ -61,16 +95,38 @@ func (w *Worker) notify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
+	var failed error
 	for _, run := range runs {
-		err := w.post(ctx, run)
-		if err != nil && !errors.Is(err, ErrNoRun) {
-			errs = append(errs, fmt.Errorf("run %s: %w", run, err))
+		if time.Since(start) > notifyTimeout {
+			break
+		}
+		if time.Now().Before(refused[run].next) {
 			continue
 		}
-		errs = append(errs, w.redis.ZRem(ctx, ended, run).Err())
+		err := w.post(ctx, run)
+		if err == nil || errors.Is(err, ErrNoRun) {
+			delete(refused, run)
+			err = w.redis.ZRem(ctx, ended, run).Err()
+		} else {
+			refuse(refused, run)
+		}
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("run %s: %w", run, err)
+		}
+		if errors.Is(err, errNoAnswer) {
+			break
+		}
 	}
-	return errors.Join(errs...)
+	return failed
+}
+
+// refuse puts a run off.
+func refuse(refused map[string]refusal, run string) {
+	if len(refused) > 10_000 {
+		clear(refused)
+	}
+	pause := min(max(2*refused[run].pause, notifyEvery), notifyPause)
+	refused[run] = refusal{pause, time.Now().Add(pause)}
 }
 
 // post sends the notification of one run.
@@ -92,7 +148,7 @@ func (w *Worker) post(ctx context.Context, run string) error {
 	request.Header.Set("Content-Type", "application/json")
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return errors.New("the webhook does not answer") // the error would show the address
+		return errNoAnswer
 	}
 	defer answer.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10))

@@ -49,7 +49,7 @@ func (w *Worker) reconcile(ctx context.Context) {
 	if err != nil || !won {
 		return
 	}
-	for _, do := range []func(context.Context) error{w.reconcileRuns, w.reconcilePools, w.notify} {
+	for _, do := range []func(context.Context) error{w.reconcileRuns, w.reconcilePools} {
 		if err := do(ctx); err != nil && ctx.Err() == nil {
 			w.log.Warn("reconciling", "error", err)
 		}

@@ -139,6 +139,7 @@ func (w *Worker) run(ctx context.Context, start func() error, stopTaking, shutDo
 	var background sync.WaitGroup
 	background.Go(func() { every(own, heartbeatEvery, w.heartbeat) })
 	background.Go(func() { every(own, reconcileEvery, w.reconcile) })
+	background.Go(func() { w.notifier(own) })
 	background.Go(func() { w.listen(own) })
 	background.Go(func() { w.checkRedis(own) })
 	background.Go(w.fingerprint)
