@@ -34,6 +34,7 @@ type view struct {
 	Best     *summary.Model
 	Results  []picture
 	Folds    []picture // of cross-validation
+	Why      []picture // explanations
 	PerModel []judged
 	Explored []picture
 	Numbers  []eda.Column
@@ -121,6 +122,8 @@ func (v *view) pictures(ctx context.Context, store *artifact.Store) {
 			v.Results = found
 		case s.Name == stages.PlotCV:
 			v.Folds = found
+		case s.Name == stages.PlotExplain:
+			v.Why = found
 		case ofModel:
 			v.PerModel = append(v.PerModel, judged{model, found, v.Details.Metrics[model]})
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/hashline/hashline/ml/feature"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/stages/evaluate"
+	"github.com/hashline/hashline/stages/explain"
 	"github.com/hashline/hashline/stages/golearnscores"
 	"github.com/hashline/hashline/stages/load"
 	"github.com/hashline/hashline/stages/plots"
@@ -35,6 +36,8 @@ const (
 	CV             = "cv" // returns a stage for each model and fold
 	CVResults      = "cv_results"
 	PlotCV         = "plot_cv"
+	Explain        = "explain" // of the best model of trees
+	PlotExplain    = "plot_explain"
 	BestPrefix     = "best:" // the settings of a model that a search found
 )
 
@@ -102,6 +105,17 @@ func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
 	}
 	all = append(all, from("info", SplitData, "info"))
 	b.add(PlotResults, drawAll, plots.ResultsParams{Models: names}, all...)
+	if s.Explain {
+		var judged []pipeline.Need
+		for _, m := range names {
+			judged = append(judged, from("model", TrainPrefix+m, "model"))
+		}
+		for _, m := range names {
+			judged = append(judged, from("metrics", EvaluatePrefix+m, "metrics"))
+		}
+		b.add(Explain, "explain", explain.Params{Models: names, Rows: explain.DefaultRows}, append(judged, from("train", SplitData, "train"), from("test", SplitData, "test"))...)
+		b.add(PlotExplain, "plot_explain", nil, from("explanation", Explain, "explanation"), from("info", SplitData, "info"))
+	}
 	return p, b.err
 }
 

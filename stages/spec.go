@@ -37,7 +37,8 @@ type Spec struct {
 	CV         int                   `yaml:"cv,omitempty"` // folds of cross-validation; 0: none
 	Search     *Search               `yaml:"search,omitempty"`
 	Importance Importance            `yaml:"importance"`
-	Models     map[string]*ModelSpec `yaml:"models,omitempty"` // nil: the defaults of the task
+	Explain    bool                  `yaml:"explain,omitempty"` // SHAP values and partial dependence of the best model of trees
+	Models     map[string]*ModelSpec `yaml:"models,omitempty"`  // nil: the defaults of the task
 }
 
 // Features say what the models see; see feature.Choice.

@@ -22,6 +22,7 @@ import (
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/stages/eda"
 	"github.com/hashline/hashline/stages/evaluate"
+	"github.com/hashline/hashline/stages/explain"
 	"github.com/hashline/hashline/stages/golearnscores"
 	"github.com/hashline/hashline/stages/load"
 	"github.com/hashline/hashline/stages/plots"
@@ -41,7 +42,7 @@ import (
 // Kinds returns every stage kind of the pipeline. In a program that has registered models or features of its own, any of
 // them may call code that is not in the embedded sources, so all have the fingerprint of the executable.
 func Kinds() []pipeline.Kind {
-	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), evaluate.Kind(), evaluate.Regression(), golearnscores.Kind(), validate.Divide(), validate.Compare(), validate.Choose()}
+	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), evaluate.Kind(), evaluate.Regression(), golearnscores.Kind(), validate.Divide(), validate.Compare(), validate.Choose(), explain.Kind()}
 	for _, t := range trainers() {
 		kinds = append(kinds, t.Kind, validate.Kind(t), validate.CalibrateKind(t))
 	}

@@ -28,6 +28,7 @@ type pipelineOptions struct {
 	seed             uint64
 	testSize         float64
 	cv               int
+	explain          bool
 	search           string
 	searchText       []byte // of the search file, when it was read before
 	text             []byte // of the pipeline file, when it was read before
@@ -48,6 +49,7 @@ func (o *pipelineOptions) flags(c *cobra.Command) {
 	f.Float64Var(&o.testSize, "test-size", 0.2, "`share` of the rows to test on")
 	f.StringVar(&o.split, "split", "", "`way` to split: stratified, random, group:COLUMN or time:COLUMN (default stratified; random when a number is predicted)")
 	f.IntVar(&o.cv, "cv", 0, "cross-validate every model too, in so many `folds` of the training part")
+	f.BoolVar(&o.explain, "explain", false, "explain the best model of trees: SHAP values and partial dependence")
 	f.StringVar(&o.search, "search", "", "try the settings in this `file` (YAML) by cross-validation, in 5 folds unless --cv says otherwise, and train with the best")
 	o.changed = f.Changed
 }
@@ -195,6 +197,9 @@ func (o *pipelineOptions) apply(spec *stages.Spec) (*stages.Spec, error) {
 	}
 	if o.changed("test-size") {
 		spec.Split.TestSize = o.testSize
+	}
+	if o.changed("explain") {
+		spec.Explain = o.explain
 	}
 	if o.changed("cv") {
 		spec.CV = o.cv

@@ -71,6 +71,9 @@ values, or with kind: random so many samples, also from distributions (at most 1
       max_features: [sqrt, 0.3, 0.5, 1]
       min_samples_leaf: {low: 1, high: 50, log: true}
 
+With --explain the best model of trees is explained by SHAP values (of 200 rows of the test part) and by partial dependence on
+the features that matter most; boosting by its score, the logarithm of the odds. That takes seconds.
+
 Limits: 10000 columns, 16 MB for a record. A row with another number of fields than the header is left out and
 reported; more than 10 such rows that are also more than 1 % of all stop the run. Texts that stand for a missing value
 are the empty one and ` + strings.Join(csv.MissingTexts, ", ") + `.`,

@@ -17,6 +17,7 @@ import (
 	"gonum.org/v1/plot/vg"
 
 	"github.com/hashline/hashline/ml/eda"
+	"github.com/hashline/hashline/ml/explain"
 	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/importance"
 	"github.com/hashline/hashline/ml/metrics"
@@ -140,6 +141,40 @@ func report(features int, name naming) *importance.Report {
 	return r
 }
 
+func contributions(features int, name naming) []explain.Contribution {
+	rng := num.NewRNG(4)
+	var list []explain.Contribution
+	for f := range features {
+		c := explain.Contribution{Feature: name(f), Mean: num.Float(1 / float64(f+3))}
+		for i := range 150 {
+			p := explain.Point{SHAP: num.Float((rng.Float64() - 0.3) / float64(f+1)), Rank: num.Float(rng.Float64())}
+			if i%9 == 0 {
+				p.Rank = num.Float(math.NaN())
+			}
+			c.Points = append(c.Points, p)
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+func dependences(features int, name naming) []explain.Dependence {
+	var list []explain.Dependence
+	for f := range min(6, features) {
+		d := explain.Dependence{Feature: name(f), Rows: 2000}
+		for i := range 12 {
+			if f%2 == 0 {
+				d.Levels = append(d.Levels, name(i))
+			} else {
+				d.Numbers = append(d.Numbers, float64(i*i)-3.25)
+			}
+			d.Means = append(d.Means, []float64{0, -2.5 + float64((i*7+f)%12)})
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
 // figures draws every kind of figure of one made-up run.
 func figures(t testing.TB, rows, columns, classes, models int, name naming) map[string]Figure {
 	t.Helper()
@@ -172,6 +207,7 @@ func figures(t testing.TB, rows, columns, classes, models int, name naming) map[
 		"target": TargetBalance(s), "missing": Missing(s), "histograms": Histograms(s), "categories": Categories(s), "correlation": Correlation(s),
 		"confusion": Confusion(name(0), e.Confusion), "roc": ROC(name(0), c), "precision_recall": PrecisionRecall(name(0), c), "calibration": Calibration(name(0), "isotonic", c, e.Metrics.Brier),
 		"roc_of_models": ROCOfModels(curves), "metrics": Metrics(all), "importance": Importance(drops),
+		"shap": SHAP(name(0), "the probability of "+name(1), rows, contributions(columns, name)), "dependence": Dependence(name(0), "the prediction", 1, dependences(columns, name)),
 		"cross_validation": CrossValidation(metrics.Figures[7], 3, candidates),
 	}
 	for k, f := range list {
@@ -447,6 +483,9 @@ func TestUndefined(t *testing.T) {
 		"ROC of one class": ROC("m", one), "ROC of models of one class": ROCOfModels([]ModelCurves{{"m", one}}), "no model": Metrics(nil), "no importance": Importance(nil),
 		"PR of one class": PrecisionRecall("m", one), "calibration of nothing": Calibration("m", "", one, num.Float(math.NaN())), "no curves": ROC("m", &metrics.Curves{}),
 		"an empty table": TargetBalance(&eda.Summary{}), "no correlation": Correlation(&eda.Summary{}), "an empty matrix": Confusion("m", metrics.Confusion{}),
+		"nothing explained": SHAP("", "the prediction", 0, nil), "no dependence": Dependence("", "the prediction", 0, nil),
+		"one value":    Dependence("m", "the prediction", 0, []explain.Dependence{{Feature: "x", Numbers: []float64{3}, Rows: 1, Means: [][]float64{{0.5}}}}),
+		"values of 0":  SHAP("m", "the prediction", 1, []explain.Contribution{{Feature: "x", Points: []explain.Point{{SHAP: 0, Rank: 0}}}}),
 		"no candidate": CrossValidation(metrics.Figures[0], 5, nil), "undefined scores": CrossValidation(metrics.Figures[0], 1, []Validated{{"m", num.Float(math.NaN()), num.Float(math.NaN()), []num.Float{num.Float(math.NaN())}}}),
 		"equal scores":      CrossValidation(metrics.Figures[0], 2, []Validated{{"m", 1, 0, []num.Float{1, 1}}}),
 		"undefined metrics": Metrics([]ModelMetrics{{Model: "m", Metrics: undefined()}}),

@@ -15,6 +15,7 @@ import (
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/chart"
 	"github.com/hashline/hashline/ml/eda"
+	"github.com/hashline/hashline/ml/explain"
 	"github.com/hashline/hashline/ml/importance"
 	"github.com/hashline/hashline/ml/metrics"
 	"github.com/hashline/hashline/ml/num"
@@ -39,6 +40,7 @@ var outputs = map[string][]string{
 	"plot_model":   {"confusion", "roc", "precision_recall", "calibration"},
 	"plot_results": {"roc", "metrics", "importance"},
 	"plot_cv":      {"cross_validation"},
+	"plot_explain": {"shap", "dependence"},
 
 	"plot_regression":         {"predicted", "residuals", "distribution"},
 	"plot_regression_results": {"errors", "metrics", "importance"},
@@ -54,6 +56,7 @@ func Kinds() []pipeline.Kind {
 		kind("plot_results", "draws the comparison of the models", func() any { return &ResultsParams{} }, ofModels...),
 		kind("plot_regression", "draws the evaluation of a model of a numeric target", func() any { return &ModelParams{} }, ofModel...),
 		kind("plot_regression_results", "draws the comparison of models of a numeric target", func() any { return &ResultsParams{} }, ofModels...),
+		kind("plot_explain", "draws why a model predicts what it does", nil, pipeline.InputSpec{Role: "explanation"}, pipeline.InputSpec{Role: "info"}),
 		kind("plot_cv", "draws the scores of cross-validation", nil, pipeline.InputSpec{Role: "results"}, pipeline.InputSpec{Role: "info"}),
 	}
 }
@@ -175,6 +178,16 @@ type results struct {
 	Candidates []candidate `json:"candidates"`
 }
 
+type explanation struct {
+	Model      string                 `json:"model"`
+	Of         string                 `json:"of"`
+	Score      bool                   `json:"score"`
+	Rows       int                    `json:"rows"`
+	Features   []explain.Contribution `json:"features"`
+	Dependence []explain.Dependence   `json:"dependence"`
+	Output     int                    `json:"output"`
+}
+
 type candidate struct {
 	Name   string                 `json:"name"`
 	Rank   int                    `json:"rank"`
@@ -224,6 +237,8 @@ func figures(kind string, params any, in Inputs) (map[string]chart.Figure, error
 		return comparedNumbers(params.(*ResultsParams).Models, in)
 	case "plot_cv":
 		return validated(in)
+	case "plot_explain":
+		return explained(in)
 	}
 	return nil, fmt.Errorf("kind %.40q draws nothing", kind)
 }
@@ -336,6 +351,22 @@ func validated(in Inputs) (map[string]chart.Figure, error) {
 	figure := chart.CrossValidation(scoring, r.Folds, list)
 	caption := fmt.Sprintf("n = %d rows to train on, %s folds, seed %d, %s", r.Rows, r.Method, i.Seed, digest(i.Table))
 	return captioned(caption, map[string]chart.Figure{"cross_validation": figure}), nil
+}
+
+func explained(in Inputs) (map[string]chart.Figure, error) {
+	var e explanation
+	var i info
+	if err := errors.Join(one(in, "explanation", &e), one(in, "info", &i)); err != nil {
+		return nil, err
+	}
+	predicted, added := "the prediction", "the prediction"
+	if e.Of != "" {
+		predicted = "the probability of " + e.Of
+		if added = predicted; e.Score {
+			added = "the score of " + e.Of + ", which is the logarithm of its odds"
+		}
+	}
+	return captioned(i.caption(), map[string]chart.Figure{"shap": chart.SHAP(e.Model, added, e.Rows, e.Features), "dependence": chart.Dependence(e.Model, predicted, e.Output, e.Dependence)}), nil
 }
 
 func one(in Inputs, role string, v any) error { return nth(in, role, 0, v) }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/eda"
+	shap "github.com/hashline/hashline/ml/explain"
 	"github.com/hashline/hashline/ml/importance"
 	"github.com/hashline/hashline/ml/leak"
 	"github.com/hashline/hashline/ml/metrics"
@@ -17,6 +18,7 @@ import (
 	"github.com/hashline/hashline/pipeline"
 	stage "github.com/hashline/hashline/stages/eda"
 	"github.com/hashline/hashline/stages/evaluate"
+	"github.com/hashline/hashline/stages/explain"
 	"github.com/hashline/hashline/stages/splitdata"
 	"github.com/hashline/hashline/stages/validate"
 )
@@ -60,6 +62,8 @@ func inputs(t *testing.T) Inputs {
 	return Inputs{
 		"number metrics": {numbers, numbers}, "number curves": {encode(t, errs), encode(t, errs)},
 		"results": {encode(t, compared)},
+		"explanation": {encode(t, explain.Explanation{Model: "the model", Of: "yes", Score: true, Rows: 2, Output: 1, Dependence: []shap.Dependence{{Feature: "x", Numbers: []float64{1, 2}, Rows: 2, Means: [][]float64{{0.7, 0.3}, {0.2, 0.8}}}},
+			Features: []shap.Contribution{{Feature: "x", Mean: 0.3, Points: []shap.Point{{SHAP: -0.3, Rank: 0}, {SHAP: 0.3, Rank: num.Float(math.NaN())}}}}})},
 		"summary": {encode(t, stage.Summary{Table: table, Summary: eda.Summarize(nil, y, []string{"no", "yes"}, 1)})},
 		"metrics": {judged, judged}, "curves": {encode(t, c), encode(t, c)}, "importance": {found, found}, "info": {encode(t, info)},
 	}
@@ -77,6 +81,7 @@ func TestRender(t *testing.T) {
 	}{
 		{pipeline.Stage{Name: "plot:eda", Kind: "plot_eda"}, "n = 6 rows, data " + digest, ""},
 		{pipeline.Stage{Name: "plot:m", Kind: "plot_model", Params: encode(t, ModelParams{Model: "the model"})}, ofTest, "the model"},
+		{pipeline.Stage{Name: "plot_explain", Kind: "plot_explain"}, ofTest, "the model"},
 		{pipeline.Stage{Name: "plot_cv", Kind: "plot_cv"}, "n = 18 rows to train on, group folds, seed 43, data " + digest, "second first"},
 		{pipeline.Stage{Name: "plot:m", Kind: "plot_regression", Params: encode(t, ModelParams{Model: "the model"})}, ofTest, "the model"},
 		{pipeline.Stage{Name: "plot_results", Kind: "plot_regression_results", Params: encode(t, ResultsParams{Models: []string{"first", "second"}})}, ofTest, ""},
