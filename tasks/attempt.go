@@ -50,13 +50,30 @@ func (w *Worker) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	}
 	stage, why := w.foreign(ctx, p)
 	if why != "" {
-		w.tell(ctx, p, why)
+		over := w.over(ctx, p)
+		if !over {
+			w.tell(ctx, p, why)
+		}
 		if err := w.refill(ctx, w.queue); err != nil {
 			w.log.Warn("filling the queue; the reconciler will", "error", err)
+		}
+		if over {
+			return nil
 		}
 		return fmt.Errorf("%w: %s", errNotMine, why)
 	}
 	return w.process(ctx, p, stage)
+}
+
+// over reports whether a task that is for other workers is for nobody any more: its run was canceled, say. It would come back
+// each second for ever. Nothing is said of a run that Redis does not know under this prefix.
+func (w *Worker) over(ctx context.Context, p *payload) bool {
+	status, err := w.redis.HGet(ctx, w.keys(p.Run).name("meta"), "status").Result()
+	if err != nil || status != pipeline.Running {
+		return err == nil
+	}
+	over, err := w.attemptOver(ctx, p.id())
+	return err == nil && over
 }
 
 // process takes the attempt of a task, and then what this worker goes on with.

@@ -91,6 +91,32 @@ func TestWorkerLeavesWhatIsNotItsOwn(t *testing.T) {
 	}
 }
 
+// A task that no worker can do is not delivered for ever when its run is over.
+func TestTaskForOthersEndsWithItsRun(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "")
+	b.with(b.otherStore(), WorkerOptions{Concurrency: 1})
+	w, err := NewWorker(b.config, WorkerOptions{}) // asks for itself, at rest
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := b.submit(plan(stage("a", "text", textParams{"a"})))
+	b.seen(id, "another store")
+	if w.over(context.Background(), &payload{Run: id, Stage: "a", Attempt: 1}) {
+		t.Error("the task of a run that is not over counts as over")
+	}
+	if !w.over(context.Background(), &payload{Run: id, Stage: "a", Attempt: 2}) {
+		t.Error("the task of another attempt does not count as over")
+	}
+	if err := b.client.Cancel(context.Background(), id, "enough"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, func() bool {
+		gone, err := w.taskGone(w.queue, taskID(id, "a", 1))
+		return err == nil && gone
+	})
+}
+
 // A worker whose store was removed says so, rather than talk of another store at the same place.
 func TestStoreIsMadeAnewUnderAWorker(t *testing.T) {
 	b := newBench(t, "")
