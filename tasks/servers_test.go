@@ -134,9 +134,14 @@ func (b *bench) isInspected(w *Worker) {
 	if info, err := i.GetQueueInfo(b.client.queue); err != nil || info.Completed == 0 {
 		b.t.Errorf("queue %+v, error %v", info, err)
 	}
-	list, err := b.client.Workers(context.Background())
-	if err != nil || len(list) != 2 || list[0].ID != w.ID() && list[1].ID != w.ID() {
-		b.t.Errorf("workers %+v, error %v", list, err)
+	var list []WorkerInfo
+	until(b.t, func() bool { // one worker may have done it all before the other was there
+		var err error
+		list, err = b.client.Workers(context.Background())
+		return err == nil && len(list) == 2
+	})
+	if list[0].ID != w.ID() && list[1].ID != w.ID() {
+		b.t.Errorf("workers %+v", list)
 	}
 	if warnings := b.conn.Warnings(context.Background()); len(warnings) != 0 {
 		b.t.Errorf("warnings %q", warnings)
