@@ -391,6 +391,9 @@ func Figure(f num.Float) string {
 	if !f.Defined() {
 		return "–"
 	}
+	if math.Abs(float64(f)) < 0.00005 { // no minus before zeros
+		f = 0
+	}
 	return fmt.Sprintf("%.4f", float64(f))
 }
 
