@@ -181,7 +181,11 @@ func (s *Spec) Decide(r *csv.Report) {
 		return
 	}
 	c := r.Column(target.Column)
-	if t, err := frame.ParseType(c.Type); err == nil && (t == frame.Integer || t == frame.Float) && c.Distinct > feature.MaxDistinct {
+	kind := c.Type
+	if said, ok := s.Types[target.Column]; ok {
+		kind = said
+	}
+	if t, err := frame.ParseType(kind); err == nil && (t == frame.Integer || t == frame.Float) && c.Distinct > feature.MaxDistinct {
 		s.Task = Regression
 	}
 }

@@ -293,6 +293,17 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// The type that the pipeline says counts, not the one that was found.
+func TestDecideByTheTypeThatIsSaid(t *testing.T) {
+	r := &csv.Report{Columns: []csv.ColumnReport{{Name: "n", Type: "integer", Distinct: 50}, {Name: "id", Type: "identifier", Distinct: 50}}}
+	for target, want := range map[string]string{"n": "", "id": Regression} {
+		s := parse(t, "target: "+target+"\ntypes: {n: category, id: float}\n")
+		if s.Decide(r); s.Task != want {
+			t.Errorf("%s: task %q, want %q", target, s.Task, want)
+		}
+	}
+}
+
 // A regression has models, a split and judges of its own; whichever model is named, the others stay.
 func TestRegressionPlan(t *testing.T) {
 	input := artifact.Ref{Digest: artifact.DigestOf([]byte("x")), Size: 1}

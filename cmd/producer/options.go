@@ -80,10 +80,7 @@ func (s *submission) spec(src *source) (*stages.Spec, *csv.Report, error) {
 	if s.target != "" {
 		spec.Target, chosen = s.target, "flag"
 	}
-	if !s.setsTask() {
-		spec.Decide(report)
-	}
-	if spec, err = s.apply(spec); err != nil {
+	if spec, err = s.apply(spec, report); err != nil {
 		return nil, nil, err
 	}
 	if s.target != "" { // --set may have made a number of it
@@ -170,8 +167,9 @@ func (o *pipelineOptions) columnTypes() (map[string]frame.Type, error) {
 	return types, nil
 }
 
-// apply lets the flags change the pipeline.
-func (o *pipelineOptions) apply(spec *stages.Spec) (*stages.Spec, error) {
+// apply lets the flags change the pipeline. By the report on the columns of the table, if there is one, it settles what is
+// learned of the target before it changes models: which there are depends on it.
+func (o *pipelineOptions) apply(spec *stages.Spec, report *csv.Report) (*stages.Spec, error) {
 	switch {
 	case o.changed("target") && o.target == "":
 		return nil, usage("--target is empty").WithHint("want a column, or a comparison such as \"Profit > 0\"")
@@ -183,8 +181,14 @@ func (o *pipelineOptions) apply(spec *stages.Spec) (*stages.Spec, error) {
 			return nil, err
 		}
 	}
-	spec, err := o.applySet(spec)
+	spec, err := o.applySet(spec, func(kv string) bool { return !ofModel(kv) })
 	if err != nil {
+		return nil, err
+	}
+	if report != nil {
+		spec.Decide(report)
+	}
+	if spec, err = o.applySet(spec, ofModel); err != nil {
 		return nil, err
 	}
 	if len(o.models) > 0 {
@@ -220,15 +224,15 @@ func (o *pipelineOptions) apply(spec *stages.Spec) (*stages.Spec, error) {
 	return spec, nil
 }
 
-// isTask reports whether an argument of --set settles the task.
-func isTask(kv string) bool { return strings.HasPrefix(kv, "task=") }
+// ofModel reports whether an argument of --set changes one model.
+func ofModel(kv string) bool { return strings.HasPrefix(kv, "models.") }
 
-func (o *pipelineOptions) setsTask() bool { return slices.ContainsFunc(o.set, isTask) }
-
-// applySet sets single fields, the task first: it decides which models there are.
-func (o *pipelineOptions) applySet(spec *stages.Spec) (_ *stages.Spec, err error) {
-	task := slices.DeleteFunc(slices.Clone(o.set), func(kv string) bool { return !isTask(kv) })
-	for _, kv := range append(task, slices.DeleteFunc(slices.Clone(o.set), isTask)...) {
+// applySet sets the single fields that are chosen.
+func (o *pipelineOptions) applySet(spec *stages.Spec, chosen func(kv string) bool) (_ *stages.Spec, err error) {
+	for _, kv := range o.set {
+		if !chosen(kv) {
+			continue
+		}
 		k, v, ok := strings.Cut(kv, "=")
 		if !ok || k == "" {
 			return nil, usage("--set %.60q is no KEY=VALUE", kv)

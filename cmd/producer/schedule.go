@@ -255,7 +255,7 @@ func (s *scheduleAdd) tryOut(ctx context.Context, sub scheduled) error {
 			return err
 		}
 	}
-	_, err = try.apply(spec)
+	_, err = try.apply(spec, nil)
 	return err
 }
 

@@ -42,7 +42,7 @@ func (a *app) graphCommand() *cobra.Command {
 					return err
 				}
 			}
-			if spec, err = o.apply(spec); err != nil {
+			if spec, err = o.apply(spec, nil); err != nil {
 				return err
 			}
 			if spec.Target == "" {
