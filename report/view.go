@@ -35,6 +35,7 @@ type view struct {
 	Results  []picture
 	Folds    []picture // of cross-validation
 	Why      []picture // explanations
+	Learning []picture
 	PerModel []judged
 	Explored []picture
 	Numbers  []eda.Column
@@ -122,6 +123,8 @@ func (v *view) pictures(ctx context.Context, store *artifact.Store) {
 			v.Results = found
 		case s.Name == stages.PlotCV:
 			v.Folds = found
+		case s.Name == stages.PlotLearning:
+			v.Learning = found
 		case s.Name == stages.PlotExplain:
 			v.Why = found
 		case ofModel:

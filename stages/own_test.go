@@ -70,8 +70,8 @@ func TestRegisteredModel(t *testing.T) {
 	if _, err := pipeline.NewRegistry(nil, kinds...); err != nil {
 		t.Error(err)
 	}
-	if len(kinds) != len(before)+3 { // it trains, calibrates, and judges a fold
-		t.Errorf("%d kinds of stages, want %d", len(kinds), len(before)+3)
+	if len(kinds) != len(before)+4 { // it trains, calibrates, judges a fold, and measures a curve
+		t.Errorf("%d kinds of stages, want %d", len(kinds), len(before)+4)
 	}
 	for _, k := range kinds {
 		if k.Package != "" || len(k.Uses) > 0 {

@@ -38,6 +38,8 @@ const (
 	PlotCV         = "plot_cv"
 	Explain        = "explain" // of the best model of trees
 	PlotExplain    = "plot_explain"
+	CurvePrefix    = "curve:"
+	PlotLearning   = "plot_learning"
 	BestPrefix     = "best:" // the settings of a model that a search found
 )
 
@@ -105,6 +107,11 @@ func (s *Spec) Build(input artifact.Ref) (*pipeline.Plan, error) {
 	}
 	all = append(all, from("info", SplitData, "info"))
 	b.add(PlotResults, drawAll, plots.ResultsParams{Models: names}, all...)
+	if s.Curve {
+		if err := settled.learningCurves(&b); err != nil {
+			return nil, err
+		}
+	}
 	if s.Explain {
 		var judged []pipeline.Need
 		for _, m := range names {
@@ -132,6 +139,27 @@ func (s *Spec) crossValidate(b *builder) error {
 	b.add(CV, "cross_validate", validate.Params{Folds: s.CV, Method: s.splitMethod(), Train: SplitData, Candidates: candidates}, from("train", SplitData, "train"))
 	b.add(CVResults, "compare_candidates", p, from("design", CV, "design"), pipeline.Need{Role: "scores", Stage: CV, Output: "scores", Each: true})
 	b.add(PlotCV, "plot_cv", nil, from("results", CVResults, "results"), from("info", SplitData, "info"))
+	return nil
+}
+
+// learningCurves adds the stages that measure how every model grows with the rows that it is trained on.
+func (s *Spec) learningCurves(b *builder) error {
+	var curves []pipeline.Need
+	for _, m := range s.ModelNames() {
+		kind, params, err := s.models()[m].stage(m, s.Task)
+		if err != nil {
+			return err
+		}
+		p := map[string]any{"method": s.splitMethod(), "params": params}
+		needs := []pipeline.Need{from("train", SplitData, "train")}
+		if s.Search != nil {
+			p["scoring"] = s.Search.Scoring
+			needs = append(needs, from("settings", BestPrefix+m, "settings"))
+		}
+		b.add(CurvePrefix+m, validate.CurveKindOf(kind), p, needs...)
+		curves = append(curves, from("curve", CurvePrefix+m, "curve"))
+	}
+	b.add(PlotLearning, "plot_learning", plots.ResultsParams{Models: s.ModelNames()}, append(curves, from("info", SplitData, "info"))...)
 	return nil
 }
 

@@ -37,6 +37,7 @@ type Spec struct {
 	CV         int                   `yaml:"cv,omitempty"` // folds of cross-validation; 0: none
 	Search     *Search               `yaml:"search,omitempty"`
 	Importance Importance            `yaml:"importance"`
+	Curve      bool                  `yaml:"learning_curve,omitempty"`
 	Explain    bool                  `yaml:"explain,omitempty"` // SHAP values and partial dependence of the best model of trees
 	Models     map[string]*ModelSpec `yaml:"models,omitempty"`  // nil: the defaults of the task
 }

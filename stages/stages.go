@@ -44,7 +44,7 @@ import (
 func Kinds() []pipeline.Kind {
 	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), evaluate.Kind(), evaluate.Regression(), golearnscores.Kind(), validate.Divide(), validate.Compare(), validate.Choose(), explain.Kind()}
 	for _, t := range trainers() {
-		kinds = append(kinds, t.Kind, validate.Kind(t), validate.CalibrateKind(t))
+		kinds = append(kinds, t.Kind, validate.Kind(t), validate.CalibrateKind(t), validate.CurveKind(t))
 	}
 	kinds = append(kinds, plots.Kinds()...)
 	if len(own) > 0 || feature.HasOwn() {

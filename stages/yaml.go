@@ -156,7 +156,7 @@ func (v aliasVisitor) Visit(n ast.Node) ast.Visitor {
 
 // fieldNames are those of a pipeline file, for proposals.
 var fieldNames = []string{"target", "task", "seed", "missing", "types", "features", "columns", "include", "exclude", "dates", "days_between", "ratios", "column", "parts", "name", "from", "to",
-	"numerator", "denominator", "own", "op", "inputs", "params", "split", "method", "test_size", "cv", "search", "samples", "scoring", "calibration", "threshold", "cost_false_positive", "cost_false_negative", "importance", "repeats", "explain", "models", "kind", "engine", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins",
+	"numerator", "denominator", "own", "op", "inputs", "params", "split", "method", "test_size", "cv", "search", "samples", "scoring", "calibration", "threshold", "cost_false_positive", "cost_false_negative", "importance", "repeats", "explain", "learning_curve", "models", "kind", "engine", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins",
 	"laplace", "trees", "max_features", "c", "alpha", "max_iter", "l1_ratio", "class_weight", "criterion", "max_leaf_nodes", "ccp_alpha", "oob_score", "learning_rate",
 	"l2_regularization", "early_stopping", "validation_fraction", "n_iter_no_change"}
 

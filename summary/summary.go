@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -209,7 +210,11 @@ func Build(ctx context.Context, store *artifact.Store, r *pipeline.RunRecord) (*
 			d.Error.File = d.Input.Name
 		}
 	}
-	d.Warnings = append(d.Warnings, r.Warnings...)
+	for _, w := range r.Warnings { // trainings on folds may all say the same
+		if !slices.Contains(d.Warnings, w) {
+			d.Warnings = append(d.Warnings, w)
+		}
+	}
 	for i := range r.Stages {
 		d.stage(&r.Stages[i])
 	}

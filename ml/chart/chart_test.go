@@ -20,6 +20,7 @@ import (
 	"github.com/hashline/hashline/ml/explain"
 	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/importance"
+	"github.com/hashline/hashline/ml/learning"
 	"github.com/hashline/hashline/ml/metrics"
 	"github.com/hashline/hashline/ml/num"
 )
@@ -201,13 +202,15 @@ func figures(t testing.TB, rows, columns, classes, models int, name naming) map[
 	mean.RMSE, mean.MaxError = 2*mean.RMSE, mean.MaxError/5
 	numbers = append(numbers, ModelRegression{Model: "baseline: always the mean", Metrics: mean, Baseline: true}, ModelRegression{Model: "baseline: one cut on " + name(1), Metrics: *r, Baseline: true})
 	target := eda.SummarizeNumbers(nil, &frame.Column{Name: name(0), Type: frame.Float, Num: []float64{1, 2, 3, 4, 50}}, 1)
+	points := []learning.Point{{Rows: rows / 2, Train: 1, TrainSD: 0, Test: 0.7, TestSD: num.Float(math.NaN())}, {Rows: rows, Train: 0.95, TrainSD: 0.01, Test: 0.8, TestSD: 0.05}}
 	list := map[string]Figure{
 		"predicted": Predicted(name(0), errs, r.R2), "residuals": ResidualsByPrediction(name(0), errs, r.RMSE), "distribution": ResidualHistogram(name(0), errs, r.MAE),
 		"errors_of_models": ErrorsOfModels(errors), "regression_metrics": RegressionMetrics(numbers, mean), "target_numbers": TargetBalance(target),
 		"target": TargetBalance(s), "missing": Missing(s), "histograms": Histograms(s), "categories": Categories(s), "correlation": Correlation(s),
 		"confusion": Confusion(name(0), e.Confusion), "roc": ROC(name(0), c), "precision_recall": PrecisionRecall(name(0), c), "calibration": Calibration(name(0), "isotonic", c, e.Metrics.Brier),
 		"roc_of_models": ROCOfModels(curves), "metrics": Metrics(all), "importance": Importance(drops),
-		"shap": SHAP(name(0), "the probability of "+name(1), rows, contributions(columns, name)), "dependence": Dependence(name(0), "the prediction", 1, dependences(columns, name)),
+		"learning": Learning(metrics.Figures[5], 3, []Learned{{name(0), points}, {name(1), points[:1]}}),
+		"shap":     SHAP(name(0), "the probability of "+name(1), rows, contributions(columns, name)), "dependence": Dependence(name(0), "the prediction", 1, dependences(columns, name)),
 		"cross_validation": CrossValidation(metrics.Figures[7], 3, candidates),
 	}
 	for k, f := range list {
@@ -483,6 +486,7 @@ func TestUndefined(t *testing.T) {
 		"ROC of one class": ROC("m", one), "ROC of models of one class": ROCOfModels([]ModelCurves{{"m", one}}), "no model": Metrics(nil), "no importance": Importance(nil),
 		"PR of one class": PrecisionRecall("m", one), "calibration of nothing": Calibration("m", "", one, num.Float(math.NaN())), "no curves": ROC("m", &metrics.Curves{}),
 		"an empty table": TargetBalance(&eda.Summary{}), "no correlation": Correlation(&eda.Summary{}), "an empty matrix": Confusion("m", metrics.Confusion{}),
+		"no curve to learn from": Learning(metrics.Figures[0], 1, nil), "an undefined curve": Learning(metrics.Figures[0], 1, []Learned{{"m", []learning.Point{{Rows: 3, Train: num.Float(math.NaN()), Test: num.Float(math.NaN())}}}}),
 		"nothing explained": SHAP("", "the prediction", 0, nil), "no dependence": Dependence("", "the prediction", 0, nil),
 		"one value":    Dependence("m", "the prediction", 0, []explain.Dependence{{Feature: "x", Numbers: []float64{3}, Rows: 1, Means: [][]float64{{0.5}}}}),
 		"values of 0":  SHAP("m", "the prediction", 1, []explain.Contribution{{Feature: "x", Points: []explain.Point{{SHAP: 0, Rank: 0}}}}),

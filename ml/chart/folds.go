@@ -6,6 +6,7 @@ import (
 
 	"gonum.org/v1/plot/vg"
 
+	"github.com/hashline/hashline/ml/learning"
 	"github.com/hashline/hashline/ml/metrics"
 	"github.com/hashline/hashline/ml/num"
 )
@@ -116,4 +117,73 @@ func tickLabel(v, step float64) string {
 		v = 0
 	}
 	return decimals(v, places)
+}
+
+// Learned is the learning curve of one model.
+type Learned struct {
+	Model  string
+	Points []learning.Point
+}
+
+// Learning shows how the scores of models grow with the rows that they are trained on, on one scale.
+func Learning(scoring metrics.Named, repeats int, list []Learned) Figure {
+	title := "Learning curves: " + scoring.Title
+	low, high, most := math.Inf(1), math.Inf(-1), 0
+	for _, m := range list {
+		for _, p := range m.Points {
+			most = max(most, p.Rows)
+			for _, v := range []num.Float{p.Test, p.Train} {
+				if v.Defined() {
+					low, high = min(low, float64(v)), max(high, float64(v))
+				}
+			}
+		}
+	}
+	if low > high {
+		return message(title, "It is not defined on any rows.")
+	}
+	x, okX := rounded(0, float64(most))
+	y, okY := rounded(low, high)
+	if !okX || !okY {
+		return message(title, "The scores are beyond what can be drawn.")
+	}
+	note := "blue: on rows of the training part that were left out, mean and standard deviation over " + counted(repeats, "repeat", "repeats") + "; red: on the rows that were trained on"
+	return cells(title, note, len(list), 168, func(p pen, i int) { p.learned(&list[i], x, y) })
+}
+
+func (p pen) learned(m *Learned, x, y span) {
+	small := regular(smallSize - 1)
+	p.write(fitting(m.Model, bold(bodySize), p.width()), p.Min.X, p.Max.Y, bold(bodySize), text, left, top)
+	at, labels := y.labels()
+	var widest vg.Length
+	for _, l := range labels {
+		widest = max(widest, small.width(l))
+	}
+	a := plane{pen: p.inside(widest+6, 8, 15, 19), x: x, y: y}
+	for i, v := range at {
+		height := a.at(0, v).Y
+		a.line(a.Min.X, height, a.Max.X, height, 0.7, solid(faint))
+		a.write(labels[i], a.Min.X-4, height, small, soft, right, middle)
+	}
+	var train, test []vg.Point
+	for _, v := range m.Points {
+		if v.Train.Defined() {
+			train = append(train, a.at(float64(v.Rows), float64(v.Train)))
+		}
+		if !v.Test.Defined() {
+			continue
+		}
+		q := a.at(float64(v.Rows), float64(v.Test))
+		test = append(test, q)
+		a.mark(q, 2.6, circle, solid(blue))
+		if v.TestSD.Defined() {
+			a.line(q.X, a.at(0, float64(v.Test-v.TestSD)).Y, q.X, a.at(0, float64(v.Test+v.TestSD)).Y, 1.2, solid(blue))
+		}
+	}
+	for i, line := range [][]vg.Point{test, train} {
+		if len(line) > 1 {
+			a.stroke(line, lineStyle(i), solid(series[i]))
+		}
+	}
+	a.range3([2]string{"0", grouped(int(x.high))}, "rows to train on", a.Min.Y-3, small)
 }

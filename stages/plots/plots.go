@@ -17,6 +17,7 @@ import (
 	"github.com/hashline/hashline/ml/eda"
 	"github.com/hashline/hashline/ml/explain"
 	"github.com/hashline/hashline/ml/importance"
+	"github.com/hashline/hashline/ml/learning"
 	"github.com/hashline/hashline/ml/metrics"
 	"github.com/hashline/hashline/ml/num"
 	"github.com/hashline/hashline/pipeline"
@@ -42,6 +43,7 @@ var outputs = map[string][]string{
 	"plot_cv":      {"cross_validation"},
 	"plot_explain": {"shap", "dependence"},
 
+	"plot_learning":           {"learning"},
 	"plot_regression":         {"predicted", "residuals", "distribution"},
 	"plot_regression_results": {"errors", "metrics", "importance"},
 }
@@ -56,6 +58,7 @@ func Kinds() []pipeline.Kind {
 		kind("plot_results", "draws the comparison of the models", func() any { return &ResultsParams{} }, ofModels...),
 		kind("plot_regression", "draws the evaluation of a model of a numeric target", func() any { return &ModelParams{} }, ofModel...),
 		kind("plot_regression_results", "draws the comparison of models of a numeric target", func() any { return &ResultsParams{} }, ofModels...),
+		kind("plot_learning", "draws learning curves", func() any { return &ResultsParams{} }, pipeline.InputSpec{Role: "curve", Many: true}, pipeline.InputSpec{Role: "info"}),
 		kind("plot_explain", "draws why a model predicts what it does", nil, pipeline.InputSpec{Role: "explanation"}, pipeline.InputSpec{Role: "info"}),
 		kind("plot_cv", "draws the scores of cross-validation", nil, pipeline.InputSpec{Role: "results"}, pipeline.InputSpec{Role: "info"}),
 	}
@@ -108,7 +111,7 @@ func Render(stage pipeline.Stage, output, format string, in Inputs) ([]byte, err
 	switch stage.Kind {
 	case "plot_model", "plot_regression":
 		params = &ModelParams{}
-	case "plot_results", "plot_regression_results":
+	case "plot_results", "plot_regression_results", "plot_learning":
 		params = &ResultsParams{}
 	}
 	if params != nil {
@@ -188,6 +191,13 @@ type explanation struct {
 	Output     int                    `json:"output"`
 }
 
+type curve struct {
+	Scoring string           `json:"scoring"`
+	Judged  int              `json:"judged"`
+	Repeats int              `json:"repeats"`
+	Points  []learning.Point `json:"points"`
+}
+
 type candidate struct {
 	Name   string                 `json:"name"`
 	Rank   int                    `json:"rank"`
@@ -237,6 +247,8 @@ func figures(kind string, params any, in Inputs) (map[string]chart.Figure, error
 		return comparedNumbers(params.(*ResultsParams).Models, in)
 	case "plot_cv":
 		return validated(in)
+	case "plot_learning":
+		return learned(params.(*ResultsParams).Models, in)
 	case "plot_explain":
 		return explained(in)
 	}
@@ -367,6 +379,24 @@ func explained(in Inputs) (map[string]chart.Figure, error) {
 		}
 	}
 	return captioned(i.caption(), map[string]chart.Figure{"shap": chart.SHAP(e.Model, added, e.Rows, e.Features), "dependence": chart.Dependence(e.Model, predicted, e.Output, e.Dependence)}), nil
+}
+
+func learned(models []string, in Inputs) (map[string]chart.Figure, error) {
+	var i info
+	if err := one(in, "info", &i); err != nil {
+		return nil, err
+	}
+	var c curve
+	var list []chart.Learned
+	for m, name := range models {
+		if err := nth(in, "curve", m, &c); err != nil {
+			return nil, err
+		}
+		list = append(list, chart.Learned{Model: name, Points: slices.Clone(c.Points)})
+	}
+	scoring, _ := metrics.FigureNamed(c.Scoring)
+	caption := fmt.Sprintf("n = %d rows left out of the training part, seed %d, %s", c.Judged, i.Seed, digest(i.Table))
+	return captioned(caption, map[string]chart.Figure{"learning": chart.Learning(scoring, c.Repeats, list)}), nil
 }
 
 func one(in Inputs, role string, v any) error { return nth(in, role, 0, v) }

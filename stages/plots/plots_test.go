@@ -13,6 +13,7 @@ import (
 	shap "github.com/hashline/hashline/ml/explain"
 	"github.com/hashline/hashline/ml/importance"
 	"github.com/hashline/hashline/ml/leak"
+	"github.com/hashline/hashline/ml/learning"
 	"github.com/hashline/hashline/ml/metrics"
 	"github.com/hashline/hashline/ml/num"
 	"github.com/hashline/hashline/pipeline"
@@ -59,9 +60,10 @@ func inputs(t *testing.T) Inputs {
 	info.Baseline.Mean = &splitdata.Mean{Value: 2, Regression: *r}
 	info.Baseline.Cut = &leak.Cut{Feature: "x", Regression: *r}
 	numbers := encode(t, evaluate.RegressionMetrics{Model: "m", Metrics: *r})
+	learned := encode(t, validate.Curve{Scoring: "roc_auc", Judged: 5, Repeats: 1, Points: []learning.Point{{Rows: 2, Train: 1, Test: 0.5}, {Rows: 4, Train: 1, Test: 0.6}}})
 	return Inputs{
 		"number metrics": {numbers, numbers}, "number curves": {encode(t, errs), encode(t, errs)},
-		"results": {encode(t, compared)},
+		"results": {encode(t, compared)}, "curve": {learned, learned},
 		"explanation": {encode(t, explain.Explanation{Model: "the model", Of: "yes", Score: true, Rows: 2, Output: 1, Dependence: []shap.Dependence{{Feature: "x", Numbers: []float64{1, 2}, Rows: 2, Means: [][]float64{{0.7, 0.3}, {0.2, 0.8}}}},
 			Features: []shap.Contribution{{Feature: "x", Mean: 0.3, Points: []shap.Point{{SHAP: -0.3, Rank: 0}, {SHAP: 0.3, Rank: num.Float(math.NaN())}}}}})},
 		"summary": {encode(t, stage.Summary{Table: table, Summary: eda.Summarize(nil, y, []string{"no", "yes"}, 1)})},
@@ -81,6 +83,7 @@ func TestRender(t *testing.T) {
 	}{
 		{pipeline.Stage{Name: "plot:eda", Kind: "plot_eda"}, "n = 6 rows, data " + digest, ""},
 		{pipeline.Stage{Name: "plot:m", Kind: "plot_model", Params: encode(t, ModelParams{Model: "the model"})}, ofTest, "the model"},
+		{pipeline.Stage{Name: "plot_learning", Kind: "plot_learning", Params: encode(t, ResultsParams{Models: []string{"a", "b"}})}, "n = 5 rows left out of the training part, seed 43, data " + digest, "ROC AUC"},
 		{pipeline.Stage{Name: "plot_explain", Kind: "plot_explain"}, ofTest, "the model"},
 		{pipeline.Stage{Name: "plot_cv", Kind: "plot_cv"}, "n = 18 rows to train on, group folds, seed 43, data " + digest, "second first"},
 		{pipeline.Stage{Name: "plot:m", Kind: "plot_regression", Params: encode(t, ModelParams{Model: "the model"})}, ofTest, "the model"},

@@ -133,21 +133,30 @@ func spread(v []float64) (mean, sd num.Float) {
 // rank orders the candidates by their mean of the scoring, those without one last.
 func (r *Results) rank() error {
 	has := r.Candidates[0].Mean
-	if r.Scoring == "" {
-		for _, name := range defaults {
-			if _, ok := has[name]; ok {
-				r.Scoring = name
-				break
-			}
-		}
-	}
-	if _, ok := has[r.Scoring]; !ok {
-		return pipeline.BadInput("a target of this kind has no %s to compare candidates by", r.Scoring).WithHint("want one of %s", strings.Join(slices.Sorted(maps.Keys(has)), ", "))
+	var err error
+	if r.Scoring, err = scoringOf(r.Scoring, has); err != nil {
+		return err
 	}
 	for at, i := range r.Ranked() {
 		r.Candidates[i].Rank = at + 1
 	}
 	return nil
+}
+
+// scoringOf returns the name of the figure to compare by, which the scores must have; the empty one stands for the default of
+// their task.
+func scoringOf(name string, scores map[string]num.Float) (string, error) {
+	if name == "" {
+		for _, d := range defaults {
+			if _, ok := scores[d]; ok {
+				return d, nil
+			}
+		}
+	}
+	if _, ok := scores[name]; !ok {
+		return "", pipeline.BadInput("a target of this kind has no %s to compare by", name).WithHint("want one of %s", strings.Join(slices.Sorted(maps.Keys(scores)), ", "))
+	}
+	return name, nil
 }
 
 // Ranked returns the indices of the candidates, the best first.

@@ -639,3 +639,40 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		}
 	}
 }
+
+// More rows make better models of Superstore, of its classes and of its numbers, and the test part is not looked at.
+func TestLearningCurve(t *testing.T) {
+	for task, want := range map[string]struct {
+		target, scoring string
+		smaller         bool
+	}{"classes": {stages.SuperstoreTarget, "roc_auc", false}, "numbers": {"Sales", "rmse", true}} {
+		data, spec := superstore(t)
+		spec.Target, spec.Curve = want.target, true
+		if want.smaller {
+			spec = stages.Default()
+			spec.Target, spec.Task, spec.Curve = want.target, stages.Regression, true
+		}
+		if err := spec.KeepModels([]string{"decision_tree"}); err != nil {
+			t.Fatal(err)
+		}
+		e, err := execute(t, data, spec, "curve:decision_tree")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c validate.Curve
+		if err := json.Unmarshal(e.read("curve:decision_tree", "curve"), &c); err != nil {
+			t.Fatal(err)
+		}
+		rows := e.train().Rows()
+		if c.Scoring != want.scoring || len(c.Points) != 5 || c.Repeats != 3 || c.Points[4].Rows+c.Judged != rows || c.Points[0].Rows < rows*4/50 || c.Points[0].Rows > rows*4/50+3 {
+			t.Errorf("%s: %+v of %d rows", task, c, rows)
+		}
+		first, last := c.Points[0], c.Points[4]
+		if last.Test > first.Test == want.smaller || (last.Train > last.Test) == want.smaller || !first.TestSD.Defined() || last.TestSD > 1e-9*last.Test {
+			t.Errorf("%s: from %+v to %+v", task, first, last)
+		}
+		if len(e.outputs["evaluate:decision_tree"]) > 0 {
+			t.Error("the model was evaluated for its learning curve")
+		}
+	}
+}
