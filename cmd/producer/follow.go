@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -257,10 +258,19 @@ func (s *submission) finish(ctx context.Context, e *engine, id string) error {
 		}
 	}
 	if !s.json {
-		printSummary(s.out, d)
-		if d.Error != nil {
-			s.tell(d.Error)
-		}
+		return s.tellOutcome(d)
 	}
 	return nil
+}
+
+// tellOutcome prints the summary and what went wrong. That it cannot be printed matters if nothing else did.
+func (s *submission) tellOutcome(d *summary.Document) error {
+	var text bytes.Buffer
+	printSummary(&text, d)
+	_, err := s.out.Write(text.Bytes())
+	if d.Error != nil {
+		s.tell(d.Error)
+		return nil
+	}
+	return err
 }

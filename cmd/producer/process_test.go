@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,4 +116,21 @@ func worker(t *testing.T, url, store, queue string, change func(*pipeline.Kind))
 		}
 		_ = conn.Close()
 	})
+}
+
+// unwritable is a standard output on a disk that is full.
+type unwritable struct{}
+
+func (unwritable) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// A summary that cannot be printed is no success.
+func TestSummaryThatCannotBePrinted(t *testing.T) {
+	t.Parallel()
+	for _, flag := range []string{"--json", "--quiet"} {
+		var stderr bytes.Buffer
+		args := []string{"submit", customerFile(t, 60), "--target", "churned", "--only", "load_data", "--store", t.TempDir(), flag}
+		if code := run(args, strings.NewReader(""), unwritable{}, &stderr); code != 1 || !strings.Contains(stderr.String(), "no space left on device") {
+			t.Errorf("%s: got %d, %s", flag, code, &stderr)
+		}
+	}
 }
