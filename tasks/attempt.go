@@ -310,7 +310,11 @@ func (w *Worker) execute(ctx context.Context, p *payload, stage pipeline.Stage, 
 		log.Info("stage skipped", "because", reason)
 		w.persist(record, log, func() (err error) { next, err = w.skip(record, r, s, reason, goOn); return err })
 	default:
-		log.Warn("stage failed", "error", err, "seconds", time.Since(start).Seconds())
+		if cause := context.Cause(work); errors.Is(cause, errDraining) || errors.Is(cause, errRunCanceled) {
+			log.Info("stage stopped", "because", cause, "seconds", time.Since(start).Seconds())
+		} else {
+			log.Warn("stage failed", "error", err, "seconds", time.Since(start).Seconds())
+		}
 		w.persist(record, log, func() error { return w.fail(work, r, err) })
 	}
 	if stage.Pool != "" || w.registry.Pool(stage) != "" {

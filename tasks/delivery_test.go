@@ -1,9 +1,12 @@
 package tasks
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,11 +51,17 @@ func TestDrainFinishesWhatRuns(t *testing.T) {
 
 func TestDrainHandsOverWhatDoesNotFinish(t *testing.T) {
 	b := newBench(t, "")
+	var log bytes.Buffer
+	b.config.Log = slog.New(slog.NewTextHandler(&log, nil))
 	_, stop := b.worker(WorkerOptions{Concurrency: 1, Grace: time.Millisecond})
 	dir := t.TempDir()
 	id := b.submit(plan(stage("a", "gate", gateParams{Text: "a", Started: dir + "/started", Open: dir + "/open"})))
 	waitForPrefix(t, dir+"/started", 1)
 	stop()
+	if text := log.String(); strings.Contains(text, "stage failed") || !strings.Contains(text, "stage stopped") {
+		t.Errorf("the log of a worker that stops speaks of a failure: %s", text)
+	}
+	b.config.Log = nil
 	b.worker(WorkerOptions{Concurrency: 1})
 	waitForPrefix(t, dir+"/started", 2)
 	if err := os.WriteFile(dir+"/open", nil, 0o600); err != nil {
