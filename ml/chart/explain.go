@@ -3,7 +3,6 @@ package chart
 import (
 	"fmt"
 	"math"
-	"strconv"
 
 	"gonum.org/v1/plot/vg"
 
@@ -46,7 +45,7 @@ func SHAP(model, output string, rows int, list []explain.Contribution) Figure {
 		for i, c := range list {
 			y := a.Max.Y - row*(vg.Length(i)+0.5)
 			p.write(fitting(c.Feature, f, p.width()*0.3), a.Min.X-54, y, f, text, right, middle)
-			p.write(strconv.FormatFloat(float64(c.Mean), 'g', 2, 64), a.Min.X-8, y, f, soft, right, middle)
+			p.write(short(float64(c.Mean)), a.Min.X-8, y, f, soft, right, middle)
 			a.swarm(c.Points, y, row)
 		}
 	}}

@@ -3,6 +3,7 @@ package eda
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/hashline/hashline/ml/frame"
@@ -42,6 +43,21 @@ func TestSummarize(t *testing.T) {
 	c := s.Columns[2]
 	if c.Missing != 1 || c.Category.Distinct != 2 || c.Category.Levels[0].Level != "y" || c.Category.Levels[0].Rows != 3 {
 		t.Errorf("category %+v", c.Category)
+	}
+}
+
+// A numeric target is described like a number, and correlated with the features; levels count their rows all the same.
+func TestSummarizeNumbers(t *testing.T) {
+	features := []*frame.Column{numbers("a", 1, 2, 3, 4, math.NaN()), {Name: "c", Type: frame.Category, Codes: []int32{0, 1, 1, -1, 1}, Levels: []string{"x", "y"}}}
+	s := SummarizeNumbers(features, numbers("price", 2, 4, 6, 8, 100), 2)
+	if s.Rows != 5 || s.Target != nil || s.Number == nil || s.Number.Name != "price" || s.Number.Numeric.Median != 6 || s.Number.Numeric.Max != 100 {
+		t.Errorf("summary %+v, target %+v", s, s.Number)
+	}
+	if got := s.Correlation.Columns; !slices.Equal(got, []string{"price", "a"}) || math.Abs(float64(s.Correlation.Values[0][1])-1) > 1e-12 {
+		t.Errorf("correlation %+v", s.Correlation)
+	}
+	if c := s.Columns[1].Category; c.Levels[0].Level != "y" || c.Levels[0].Rows != 3 || c.Distinct != 2 {
+		t.Errorf("category %+v", c)
 	}
 }
 

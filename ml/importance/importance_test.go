@@ -149,3 +149,62 @@ func TestSpread(t *testing.T) {
 		}
 	}
 }
+
+// additive is the model of y = 3a + b.
+type additive struct{}
+
+func (m additive) PredictPermuted(columns []*frame.Column, permutations [][]int32, _ int, visit func(feature, permutation int, predicted []float64)) error {
+	for f := range columns {
+		for p, rows := range permutations {
+			if columns[f].Name == "unused" {
+				visit(f, p, nil)
+				continue
+			}
+			predicted := make([]float64, len(rows))
+			for i, r := range rows {
+				a, b := columns[0].Num[i], columns[1].Num[i]
+				if f == 0 {
+					a = columns[0].Num[r]
+				} else {
+					b = columns[1].Num[r]
+				}
+				predicted[i] = 3*a + b
+			}
+			visit(f, p, predicted)
+		}
+	}
+	return nil
+}
+
+// Shuffling an independent feature of weight w doubles its part of the variance: R2 drops by 2 w^2 / sum of w^2.
+func TestPermutationR2(t *testing.T) {
+	for _, n := range []int{4000, MaxRows + 5000} {
+		rng := num.NewRNG(5)
+		a, b, y := make([]float64, n), make([]float64, n), make([]float64, n)
+		for i := range y {
+			a[i], b[i] = rng.Float64(), rng.Float64()
+			y[i] = 3*a[i] + b[i]
+		}
+		columns := []*frame.Column{{Name: "a", Type: frame.Float, Num: a}, {Name: "b", Type: frame.Float, Num: b}, {Name: "unused", Type: frame.Float, Num: b}}
+		r, err := PermutationR2(additive{}, columns, y, y, 9, 4, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Metric != "r2" || r.Baseline != 1 || r.Rows != min(n, MaxRows) || r.Repeats != 4 {
+			t.Errorf("%d rows: %+v", n, r)
+		}
+		for i, want := range []struct {
+			name string
+			drop float64
+		}{{"a", 2 * 0.9}, {"b", 2 * 0.1}, {"unused", 0}} {
+			if f := r.Features[i]; f.Name != want.name || math.Abs(float64(f.Mean)-want.drop) > 0.05 || !f.SD.Defined() {
+				t.Errorf("%d rows: place %d has %+v, want %+v", n, i, f, want)
+			}
+		}
+	}
+	constant := []*frame.Column{{Name: "a", Type: frame.Float, Num: []float64{1, 2}}, {Name: "b", Type: frame.Float, Num: []float64{1, 2}}}
+	r, err := PermutationR2(additive{}, constant, []float64{1, 2}, []float64{7, 7}, 9, 2, 1)
+	if err != nil || r.Baseline.Defined() || r.Features[0].Mean.Defined() {
+		t.Errorf("of a target of one value: %+v, %v", r, err)
+	}
+}

@@ -8,6 +8,18 @@ import (
 	"testing"
 )
 
+// A mean is finite though the sum is not.
+func TestMean(t *testing.T) {
+	for _, c := range []struct {
+		v    []float64
+		want float64
+	}{{[]float64{1, 2, 6}, 3}, {[]float64{-5}, -5}, {[]float64{1.5e308, 1.5e308, 1.5e308}, 1.5e308}, {[]float64{-1.7e308, -1.7e308, 1.7e308, 1.7e308}, 0}} {
+		if got := Mean(c.v); math.Abs(got-c.want) > 1e-15*math.Abs(c.want) {
+			t.Errorf("the mean of %v is %v, want %v", c.v, got, c.want)
+		}
+	}
+}
+
 func TestSumAndDot(t *testing.T) {
 	rng := NewRNG(3)
 	for _, n := range []int{0, 1, 63, 64, 65, 1000} {
