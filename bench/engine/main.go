@@ -47,12 +47,13 @@ func exit(err error) {
 
 // bench is what all experiments share.
 type bench struct {
-	rounds  int    // repetitions of what is compared
-	graphs  int    // graphs of nine in a round
-	store   bool   // runs have a directory as their store
-	profile string // folder for CPU profiles of workers; empty: none
-	redis   *server
-	limit   float64 // stages/s that throughput found for two workers; 0: not measured
+	rounds     int    // repetitions of what is compared
+	graphs     int    // graphs of nine in a round
+	store      bool   // runs have a directory as their store
+	profile    string // folder for CPU profiles of workers; empty: none
+	redis      *server
+	limit      float64 // stages/s that throughput found; 0: not measured
+	limitAlone float64 // tasks/s of asynq alone
 }
 
 func run(ctx context.Context) error {

@@ -9,6 +9,9 @@ import (
 	"github.com/hashline/hashline/pipeline"
 )
 
+// split names the parts of a cpu.
+const split = "  CPU us each: Redis + worker, its start included + submitter"
+
 // throughput compares graphs of nine no-op stages with as many no-op tasks in asynq alone.
 func throughput(ctx context.Context, b *bench) error {
 	p, err := nine(0)
@@ -28,18 +31,17 @@ func throughput(ctx context.Context, b *bench) error {
 			return fmt.Errorf("asynq: %w", err)
 		}
 		pair = append(pair, float64(n)/seconds)
-		seconds, c, err = b.nines(ctx, p, 1)
+		seconds, c, err = b.runs(ctx, p, b.graphs, 1)
 		if err != nil {
 			return err
 		}
 		one, ofOne = append(one, float64(n)/seconds), c
-		if seconds, _, err = b.nines(ctx, p, 2); err != nil {
+		if seconds, _, err = b.runs(ctx, p, b.graphs, 2); err != nil {
 			return err
 		}
 		two = append(two, float64(n)/seconds)
 	}
 	b.limit = max(program.Median(one), program.Median(two))
-	const split = "  CPU us each: Redis + worker, its start included + submitter"
 	show("asynq alone, no-op tasks, one worker", perSecond(program.Median(alone)), "")
 	show(split, ofAsynq.each(n), "")
 	show("  two workers, of one", fmt.Sprintf("%.2f", program.Median(pair)/program.Median(alone)), "")
@@ -51,8 +53,8 @@ func throughput(ctx context.Context, b *bench) error {
 	return nil
 }
 
-// nines returns the seconds and the processor time that a round of graphs takes with some workers.
-func (b *bench) nines(ctx context.Context, p *pipeline.Plan, workers int) (float64, cpu, error) {
+// runs returns the seconds and the processor time that graphs of a plan take with some workers.
+func (b *bench) runs(ctx context.Context, p *pipeline.Plan, graphs, workers int) (float64, cpu, error) {
 	if err := b.redis.client.FlushAll(ctx).Err(); err != nil {
 		return 0, cpu{}, err
 	}
@@ -64,7 +66,7 @@ func (b *bench) nines(ctx context.Context, p *pipeline.Plan, workers int) (float
 	if err != nil {
 		return 0, cpu{}, err
 	}
-	seconds, err := s.graphs(ctx, p, b.graphs)
+	seconds, err := s.graphs(ctx, p, graphs)
 	if err != nil {
 		return 0, cpu{}, err
 	}
@@ -77,40 +79,40 @@ func (b *bench) nines(ctx context.Context, p *pipeline.Plan, workers int) (float
 
 func perSecond(v float64) string { return fmt.Sprintf("%.0f/s", v) }
 
-// slots fills 64 slots on this machine with stages of 10 ms.
+// slots fills 16, 32 and 64 slots on this machine with stages of 10 ms, and with as many tasks of asynq alone. The ideal is what so
+// many slots could do if nothing lay between the stages, or where that is less, what no-op stages reached.
 func slots(ctx context.Context, b *bench) error {
 	const lasts = 10 * time.Millisecond
 	p, err := nine(lasts)
 	if err != nil {
 		return err
 	}
+	ideal := func(slots int, limit float64) (float64, string) {
+		if v := float64(slots) / lasts.Seconds(); limit == 0 || limit > v {
+			return v, "the slots"
+		}
+		return limit, "the limit of no-ops"
+	}
 	for _, processes := range []int{1, 2, 4} {
 		n := processes * workerSlots
-		s, err := b.newSide(ctx, processes, role{Slots: workerSlots})
-		if err != nil {
-			return err
-		}
 		graphs := 25 * n // some 2 s of work at the ideal rate
-		seconds, err := s.graphs(ctx, p, graphs)
+		seconds, c, err := b.runs(ctx, p, graphs, processes)
 		if err != nil {
 			return err
 		}
-		if err := s.close(); err != nil {
-			return err
-		}
-		ideal, bound := float64(n)/lasts.Seconds(), "the slots"
-		if b.limit > 0 && b.limit < ideal {
-			ideal, bound = b.limit, "the limit of no-op stages"
-		}
-		rate := float64(9*graphs) / seconds
-		alone, _, err := b.asynqAlone(ctx, 9*graphs, processes, lasts)
+		stages := 9 * graphs
+		alone, _, err := b.asynqAlone(ctx, stages, processes, lasts)
 		if err != nil {
 			return fmt.Errorf("asynq: %w", err)
 		}
+		rate, ofAsynq := float64(stages)/seconds, float64(stages)/alone
 		show(fmt.Sprintf("%d slots in %d processes, 10 ms stages", n, processes), perSecond(rate), "")
-		show(fmt.Sprintf("  of the ideal %.0f/s (%s)", ideal, bound), fmt.Sprintf("%.2f", rate/ideal), ">= 0.90")
-		show("  asynq alone, as many tasks that last as long", perSecond(float64(9*graphs)/alone), "")
-		show("  of the same ideal", fmt.Sprintf("%.2f", float64(9*graphs)/alone/ideal), "")
+		show(split, c.each(stages), "")
+		most, bound := ideal(n, b.limit)
+		show(fmt.Sprintf("  of the ideal %.0f/s (%s)", most, bound), fmt.Sprintf("%.2f", rate/most), ">= 0.90")
+		show("  asynq alone, as many tasks that last as long", perSecond(ofAsynq), "")
+		most, bound = ideal(n, b.limitAlone)
+		show(fmt.Sprintf("  of its ideal %.0f/s (%s)", most, bound), fmt.Sprintf("%.2f", ofAsynq/most), "")
 	}
 	return nil
 }
