@@ -39,12 +39,18 @@ import (
 	"github.com/hashline/hashline/stages/validate"
 )
 
+// TrainPool is the pool of all stages that train: it bounds how many of them run at a time, over all workers.
+const TrainPool = "train"
+
 // Kinds returns every stage kind of the pipeline. In a program that has registered models or features of its own, any of
 // them may call code that is not in the embedded sources, so all have the fingerprint of the executable.
 func Kinds() []pipeline.Kind {
 	kinds := []pipeline.Kind{load.Kind(), preprocess.Kind(), eda.Kind(), splitdata.Kind(), evaluate.Kind(), evaluate.Regression(), golearnscores.Kind(), validate.Divide(), validate.Compare(), validate.Choose(), explain.Kind()}
 	for _, t := range trainers() {
-		kinds = append(kinds, t.Kind, validate.Kind(t), validate.CalibrateKind(t), validate.CurveKind(t))
+		for _, k := range []pipeline.Kind{t.Kind, validate.Kind(t), validate.CalibrateKind(t), validate.CurveKind(t)} {
+			k.Pool = TrainPool
+			kinds = append(kinds, k)
+		}
 	}
 	kinds = append(kinds, plots.Kinds()...)
 	if len(own) > 0 || feature.HasOwn() {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashline/hashline/internal/needs"
 	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/stages"
 )
 
 // slow makes the training of the forest last for about a second, so that what is meant to happen in it does.
@@ -215,6 +216,34 @@ func TestTrainingsOverlap(t *testing.T) {
 	}
 	if !last.Before(first) || len(workers) != 3 {
 		t.Errorf("the last training starts at %v, the first ends at %v, on %d workers", last, first, len(workers))
+	}
+}
+
+// The pool of the trainings bounds them over all workers.
+func TestPoolOfTrainings(t *testing.T) {
+	w := newWorld(t)
+	w.redis = needs.Redis(t).URL()
+	if code := w.start(command(t, "producer"), "pools", "set", stages.TrainPool, "1", "--redis", w.redis).Wait(); code != 0 {
+		t.Fatalf("pools set: exit code %d", code)
+	}
+	for range 2 {
+		w.worker(2)
+	}
+	d := w.submit("--cv", "2")
+	var trainings []pipeline.StageRecord
+	for _, s := range w.record(d.RunID).Stages {
+		if strings.HasPrefix(s.Name, stages.TrainPrefix) || strings.HasPrefix(s.Name, stages.CV+":") {
+			trainings = append(trainings, s)
+		}
+	}
+	slices.SortFunc(trainings, func(a, b pipeline.StageRecord) int { return a.StartedAt.Compare(b.StartedAt) })
+	if len(trainings) != 3+2*3 {
+		t.Errorf("%d trainings, want those of three models, each on all rows and on two folds", len(trainings))
+	}
+	for i := 1; i < len(trainings); i++ {
+		if a, b := trainings[i-1], trainings[i]; b.StartedAt.Before(a.FinishedAt) {
+			t.Errorf("%s starts at %v, before %s ends at %v", b.Name, b.StartedAt, a.Name, a.FinishedAt)
+		}
 	}
 }
 
