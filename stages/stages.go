@@ -7,6 +7,8 @@
 //	                                                    -> score:M for those of golearn's
 //	                                   -> cv -> cv:M:FOLD -> cv_results                 with cross-validation;
 //	                                                        in a search cv_results -> best:M -> train:M
+//	                                   -> curve:M (all of them) -> plot_learning        with learning curves
+//	                                      train:M, evaluate:M (all of them) -> explain  with explanations
 //
 // A Go program adds a kind of model with RegisterModel, an operation for features with feature.Register, and a kind of stage
 // by giving it to pipeline.NewRegistry beside Kinds, and its stages to the plan that Build made; see examples/own.

@@ -1,6 +1,7 @@
 // Package validate holds the stages of cross-validation: one divides the training part into folds and returns a stage for
 // each candidate and fold, which trains without the fold and judges on it; one compares the candidates; one hands the
-// best settings of a model to its training.
+// best settings of a model to its training. Others train in the same way: for a calibration and a threshold, and for a
+// learning curve.
 //
 // A candidate is a model with settings: one for each model of a plain cross-validation, many for each in a search. All
 // that is fitted, preprocessing included, is fitted on the rows outside of the fold, and the test part takes no part.

@@ -572,9 +572,9 @@ func TestCalibrationIsByRowsLeftOut(t *testing.T) {
 			p, err2 := must(t, fitted, err).Predict(judge.Features, 1)
 			proba, y = append(proba, must(t, p, err2)...), append(y, judge.Y...)
 		}
-		byHand := must2(calibrate.Fit(method, proba, y, 2))
+		byHand := good(calibrate.Fit(method, proba, y, 2))
 		inside, err := before.Tree.Predict(d.Features, 1)
-		seen := must2(calibrate.Fit(method, must(t, inside, err), d.Y, 2))
+		seen := good(calibrate.Fit(method, must(t, inside, err), d.Y, 2))
 		far := func(c *calibrate.Calibrator) (sum float64) {
 			for p := 0.005; p < 1; p += 0.01 {
 				row := []float64{1 - p, p}
@@ -607,7 +607,8 @@ func TestCalibrationIsByRowsLeftOut(t *testing.T) {
 	}
 }
 
-func must2[T any](v T, err error) T {
+// good returns what a function gives that has no reason to fail.
+func good[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
 	}
