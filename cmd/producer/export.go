@@ -18,7 +18,8 @@ least RMSE.
 onnx: raw columns in, label and probabilities out, or the prediction of a regression, for ONNX Runtime 1.20 or newer. Each input is a column of the training
 data (rows x 1): numbers and truth values (0 or 1) are doubles, NaN where missing; texts are strings, empty where missing;
 dates are strings such as 2016-11-08, empty where missing. "label" is a list of strings, "probabilities" has a column for
-each class, in the order of the file's property "classes"; of a regression there is "prediction", a list of doubles.
+each class, in the order of the file's property "classes", calibrated where the model is, and "label" goes by its threshold
+where it has one; of a regression there is "prediction", a list of doubles.
 
 json: the file as the run has it, which ` + "`producer predict`" + ` and Go programs read (package ml/model); ml/model/FORMAT.md explains
 its fields, and how to compute predictions from them.`,

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"github.com/hashline/hashline/ml/linear"
+	"github.com/hashline/hashline/ml/num"
 )
 
 // terms is what the features of one kind add to the scores.
@@ -11,8 +12,23 @@ type terms struct {
 	weights, ofMissing []float64 // features x functions
 }
 
-// linear reckons the scores of a linear model: rows x functions.
-func (g *graph) linear(m *linear.Model, values []string) string {
+// slack is how much scores may differ because they are added up in another order.
+const slack = 1e-10
+
+// linear reckons what a linear model gives.
+func (g *graph) linear(m *linear.Model, values []string) *outcome {
+	scores := g.scores(m, values)
+	switch m.Classes {
+	case 0:
+		return &outcome{results: scores}
+	case 2:
+		return &outcome{results: g.probabilities(m, scores), score: scores, ofScore: num.Sigmoid, slack: slack}
+	}
+	return &outcome{results: g.probabilities(m, scores)}
+}
+
+// scores are rows x functions.
+func (g *graph) scores(m *linear.Model, values []string) string {
 	functions := 1
 	if m.Classes > 2 {
 		functions = m.Classes

@@ -6,7 +6,9 @@
 // "classes"), or "prediction" (rows doubles) of a model of a numeric target.
 //
 // Trees are one TreeEnsemble in doubles whose sums are exact, so the probabilities of trees and forests are Predict's to the
-// last bit; those of boosting and of linear models agree to a few units of the last place. The file needs the operators of ai.onnx 17 (20 with dates) and
+// last bit; those of boosting and of linear models agree to a few units of the last place. A calibration and a threshold are
+// part of the graph: labels are Predict's where many rows have the very probability of the threshold, too. Where an isotonic
+// calibration is nearly upright between two points, it enlarges what boosting and linear models differ by. The file needs the operators of ai.onnx 17 (20 with dates) and
 // ai.onnx.ml 5, which ONNX Runtime has from 1.20 on. Equal models give equal bytes. It is written by hand from onnx.proto
 // (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto) and docs/Operators-ml.md beside it.
 package onnx
@@ -31,9 +33,6 @@ var reserved = []string{"label", "probabilities", "prediction"}
 func Export(m *model.Model) ([]byte, error) {
 	if m.Own != nil {
 		return nil, fmt.Errorf("onnx: the format has no words for a model of the kind %.40q", m.Kind)
-	}
-	if m.Calibration != nil || m.Decision != nil {
-		return nil, errors.New("onnx: a model with a calibration or a threshold of its own is not exported; its JSON has both")
 	}
 	r, err := feature.ParseRecipe(m.Recipe)
 	if err != nil {
@@ -64,19 +63,16 @@ func Export(m *model.Model) ([]byte, error) {
 			return nil, fmt.Errorf("onnx: the model's feature %.80q is not of the type that its recipe makes", names[i])
 		}
 	}
-	var results string
+	var o *outcome
 	switch {
 	case m.Tree != nil:
-		results = g.ensemble(m.Tree, values, textual)
+		o = g.ensemble(m.Tree, values, textual)
 	case m.Linear != nil:
-		results = g.linear(m.Linear, values)
-		if len(m.Classes) > 0 {
-			results = g.probabilities(m.Linear, results)
-		}
+		o = g.linear(m.Linear, values)
 	default:
 		return nil, errors.New("onnx: the model has no estimator that the format knows")
 	}
-	g.results(results, m.Classes)
+	g.results(m, o)
 	classes, err := json.Marshal(m.Classes)
 	if err != nil {
 		return nil, err
@@ -96,21 +92,33 @@ func numeric(m *model.Model, i int) bool {
 	return m.Linear != nil && m.Linear.Terms[i].Type.Numeric()
 }
 
-// results names the outputs. The label is that of metrics.Label: the class with the largest probability, the first of equals,
-// of two classes the second.
-func (g *graph) results(v string, classes []string) {
+// results names the outputs. The label is that of model.Model.Label: the class with the largest probability, the first of
+// equals, of two classes the second, unless the model has a threshold.
+func (g *graph) results(m *model.Model, o *outcome) {
+	classes, v := m.Classes, o.results
 	if len(classes) == 0 {
 		g.addTo("prediction", "", "Reshape", []string{v, g.whole(-1)})
 		g.output("prediction", typeDouble, 0)
 		return
 	}
-	g.addTo("probabilities", "", "Identity", []string{v})
-	last := int64(0)
-	if len(classes) == 2 {
-		last = 1
+	if m.Calibration != nil {
+		v = g.calibrated(m.Calibration, v)
 	}
-	best := g.add("ArgMax", []string{v}, attribute{"axis", int64(1)}, attribute{"keepdims", int64(0)}, attribute{"select_last_index", last})
+	g.addTo("probabilities", "", "Identity", []string{v})
+	best := g.best(m, o, v)
 	g.addTo("label", "", "Gather", []string{g.constant(texts(classes...)), best}, attribute{"axis", int64(0)})
 	g.output("label", typeString, 0)
 	g.output("probabilities", typeDouble, len(classes))
+}
+
+// best is the place of each row's class.
+func (g *graph) best(m *model.Model, o *outcome, probabilities string) string {
+	if len(m.Classes) == 2 && (m.Calibration != nil || m.Decision != nil) {
+		return g.binary("Reshape", g.cast(g.second(m, o), typeInt64), g.whole(-1))
+	}
+	last := int64(0)
+	if len(m.Classes) == 2 {
+		last = 1
+	}
+	return g.add("ArgMax", []string{probabilities}, attribute{"axis", int64(1)}, attribute{"keepdims", int64(0)}, attribute{"select_last_index", last})
 }

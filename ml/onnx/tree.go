@@ -3,12 +3,13 @@ package onnx
 import (
 	"math"
 
+	"github.com/hashline/hashline/ml/num"
 	"github.com/hashline/hashline/ml/tree"
 )
 
 // ensemble reckons the outputs of a tree or forest, or of boosting. Leaves are multiples of one power of two, so that sums in
 // doubles are exact and labels cannot differ where two classes are level.
-func (g *graph) ensemble(m *tree.Ensemble, values []string, textual []bool) string {
+func (g *graph) ensemble(m *tree.Ensemble, values []string, textual []bool) *outcome {
 	codes := make([]string, len(values))
 	for f, v := range values {
 		codes[f] = v
@@ -25,7 +26,7 @@ func (g *graph) ensemble(m *tree.Ensemble, values []string, textual []bool) stri
 			}
 		}
 	}
-	sums := g.addOf(learning, "TreeEnsemble", []string{x}, e.attributes()...)
+	sums := g.addOf(learning, "TreeEnsemble", []string{x}, e.attributes(m.Width())...)
 	if m.Boosted() {
 		return g.boosted(m, sums)
 	}
@@ -35,20 +36,25 @@ func (g *graph) ensemble(m *tree.Ensemble, values []string, textual []bool) stri
 		rest := g.binary("Max", g.number(0), g.binary("Sub", trees, others))
 		sums = g.add("Concat", []string{rest, sums}, attribute{"axis", int64(1)})
 	}
-	return g.binary("Div", sums, trees)
+	o := &outcome{results: g.binary("Div", sums, trees)}
+	if m.Classes() == 2 {
+		o.score, o.ofScore = g.column(o.results, 1), func(p float64) float64 { return max(0, min(1, p)) }
+	}
+	return o
 }
 
 // boosted turns the sums of boosting into probabilities, or numbers.
-func (g *graph) boosted(m *tree.Ensemble, sums string) string {
+func (g *graph) boosted(m *tree.Ensemble, sums string) *outcome {
 	scores := g.binary("Add", sums, g.constant(doubles(m.Base(), 1, int64(m.Width()))))
 	switch m.Classes() {
 	case 0:
-		return scores
+		return &outcome{results: scores}
 	case 2:
-		p := g.add("Sigmoid", []string{scores})
-		return g.add("Concat", []string{g.binary("Sub", g.number(1), p), p}, attribute{"axis", int64(1)})
+		p := g.sigmoid(scores)
+		both := g.add("Concat", []string{g.binary("Sub", g.number(1), p), p}, attribute{"axis", int64(1)})
+		return &outcome{results: both, score: scores, ofScore: num.Sigmoid}
 	}
-	return g.add("Softmax", []string{scores}, attribute{"axis", int64(1)})
+	return &outcome{results: g.add("Softmax", []string{scores}, attribute{"axis", int64(1)})}
 }
 
 // levels gives each text the bin of its level, NaN if it has none.
@@ -157,14 +163,15 @@ func (e *ensemble) split(n tree.Node) float64 {
 	return math.Inf(1) // all but missing values
 }
 
-func (e *ensemble) attributes() []attribute {
+// attributes are those of the operator TreeEnsemble with so many sums.
+func (e *ensemble) attributes(targets int) []attribute {
 	modes := make([]byte, len(e.features)) // 0: a number up to the split goes the way of yes
 	n := int64(len(e.features))
 	return []attribute{
 		{"aggregate_function", int64(1)},
 		{"leaf_targetids", e.leafTargets},
 		{"leaf_weights", doubles(e.leafWeights)},
-		{"n_targets", int64(e.model.Width())},
+		{"n_targets", int64(targets)},
 		{"nodes_falseleafs", e.noLeaf},
 		{"nodes_falsenodeids", e.no},
 		{"nodes_featureids", e.features},
