@@ -42,6 +42,7 @@ var (
 	errGone   = errors.New("the upload is gone")
 	errAgain  = errors.New("another request for the same name was in the way")
 	errSilent = errors.New("the server is silent")
+	errOver   = errors.New("the request is over")
 )
 
 // fault turns an error of the client into one of the store's.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -90,6 +91,7 @@ type watch struct {
 	cancel         context.CancelCauseFunc
 	patience       time.Duration
 	silence, whole *time.Timer
+	body           *sent // nil: the request has none
 }
 
 func (w *watch) giveUp() { w.cancel(errSilent) }
@@ -97,6 +99,9 @@ func (w *watch) giveUp() { w.cancel(errSilent) }
 func (w *watch) moved() { w.silence.Reset(w.patience) }
 
 func (w *watch) end() {
+	if w.body != nil {
+		w.body.giveBack()
+	}
 	w.silence.Stop()
 	w.whole.Stop()
 	w.cancel(nil)
@@ -118,20 +123,37 @@ func (w *watch) request(r *http.Request) *http.Request {
 		r.Header.Set("If-Match", `"`+tag+`"`)
 	}
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body, r.GetBody = &sent{r.Body, w}, nil
+		w.body = &sent{ReadCloser: r.Body, watch: w}
+		r.Body, r.GetBody = w.body, nil
 	}
 	return r
 }
 
-// sent is the body of a request: reading it is what the connection does when the server takes bytes.
+// sent is the body of a request: reading it is what the connection does when the server takes bytes. A server may answer before
+// it has them all, and the connection then reads on, while the client winds what it reads from back to try again: so the end of
+// the request takes the body from the connection.
 type sent struct {
 	io.ReadCloser
 	watch *watch
+	mu    sync.Mutex
+	over  bool
 }
 
 func (s *sent) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return 0, errOver
+	}
 	s.watch.moved()
 	return s.ReadCloser.Read(p)
+}
+
+// giveBack returns when nothing reads the body, and nothing will.
+func (s *sent) giveBack() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
 }
 
 // answer is the body of a response.
