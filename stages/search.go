@@ -8,7 +8,9 @@ import (
 	"io"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -198,7 +200,10 @@ func parameterOf(name string, v any) (setting, error) {
 		if len(v) > validate.MaxCandidates {
 			return setting{}, fmt.Errorf("the list has %d values, more than %d", len(v), validate.MaxCandidates)
 		}
-		p.Values = v
+		p.Values = make([]any, len(v))
+		for i := range v {
+			p.Values[i] = withExponent(v[i])
+		}
 	case map[string]any:
 		p.Int = slices.Contains(wholeNumbers, name)
 		for _, key := range slices.Sorted(maps.Keys(v)) {
@@ -227,13 +232,31 @@ func parameterOf(name string, v any) (setting, error) {
 	case nil:
 		return setting{}, errors.New("there is no value")
 	default:
-		p.Values = []any{v}
+		p.Values = []any{withExponent(v)}
 	}
 	return setting{p}, nil
 }
 
+// exponent matches the numbers that YAML 1.1 takes for texts: those with an exponent that has no sign, or without a point.
+var exponent = regexp.MustCompile(`^[-+]?\d+(\.\d*)?[eE][-+]?\d+$`)
+
+// withExponent returns the number that such a text is, and everything else as it is.
+func withExponent(v any) any {
+	if text, ok := v.(string); ok && exponent.MatchString(text) {
+		f, err := strconv.ParseFloat(text, 64)
+		switch {
+		case err != nil:
+		case f == math.Trunc(f) && math.Abs(f) < 1<<53: // it may be meant for a parameter that is whole
+			return int64(f)
+		default:
+			return f
+		}
+	}
+	return v
+}
+
 func numberOf(v any) (float64, error) {
-	switch v := v.(type) {
+	switch v := withExponent(v).(type) {
 	case int64:
 		return float64(v), nil
 	case uint64:

@@ -54,6 +54,24 @@ models:
 	}
 }
 
+// YAML 1.1 has no number 1e2, people do.
+func TestSearchOfNumbersWithExponents(t *testing.T) {
+	s, err := searched(`
+kind: random
+samples: 1
+models:
+  decision_tree: {ccp_alpha: [1e-3], laplace: 1E0}
+  logistic_regression: {c: {low: 1e2, high: 1e+2}}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `decision_tree.1 train_decision_tree {"ccp_alpha":0.001,"laplace":1}` + "\n" + `logistic_regression.1 train_logistic_regression {"c":100}`
+	if got := strings.Join(settingsOf(t, s), "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 // What the pipeline file says of a model holds for all of its candidates, and a section of the file is a search, too.
 func TestSearchInPipelineFile(t *testing.T) {
 	s, err := ParseSpec("p.yaml", []byte(`
