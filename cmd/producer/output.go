@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
@@ -149,21 +150,30 @@ func (t *figureTable) print(w io.Writer) {
 	for _, n := range t.names {
 		widest = max(widest, len([]rune(n)))
 	}
-	line := fmt.Sprintf("%-*s", widest, "model")
-	for _, h := range t.heads {
-		line += fmt.Sprintf("  %*s", max(6, len(h)), h)
+	texts := make([][]string, len(t.rows))
+	widths := make([]int, len(t.heads))
+	for i, h := range t.heads {
+		widths[i] = max(6, utf8.RuneCountInString(h))
 	}
-	fmt.Fprintln(w, line)
-	for r, name := range t.names {
-		line := name + strings.Repeat(" ", widest-len([]rune(name)))
-		for i, f := range t.rows[r] {
-			text := ""
+	for r, row := range t.rows {
+		texts[r] = make([]string, len(row))
+		for i, f := range row {
 			if f.Defined() {
-				text = summary.FigureOf(metrics.Named{InUnits: i < t.inUnits}, f)
+				texts[r][i] = summary.FigureOf(metrics.Named{InUnits: i < t.inUnits}, f)
+				widths[i] = max(widths[i], utf8.RuneCountInString(texts[r][i]))
 			}
-			line += fmt.Sprintf("  %*s", max(6, len(t.heads[i])), text)
 		}
-		fmt.Fprintln(w, strings.TrimRight(line, " "))
+	}
+	line := func(name string, figures []string) {
+		l := fmt.Sprintf("%-*s", widest, name)
+		for i, text := range figures {
+			l += fmt.Sprintf("  %*s", widths[i], text)
+		}
+		fmt.Fprintln(w, strings.TrimRight(l, " "))
+	}
+	line("model", t.heads)
+	for r, name := range t.names {
+		line(name, texts[r])
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hashline/hashline/internal/needs"
+	"github.com/hashline/hashline/ml/num"
 	"github.com/hashline/hashline/pipeline"
 )
 
@@ -165,5 +166,18 @@ func TestEventLine(t *testing.T) {
 	e := pipeline.Event{Time: time.Date(2026, 11, 24, 9, 0, 0, 5e6, time.Local), Type: pipeline.StepFailure, Stage: "load_data", Attempt: 2, Message: "bad \x1b[31m\nproducer: forged"}
 	if got, want := eventLine(e), `09:00:00.005  STEP_FAILURE             load_data                      attempt 2 bad \u001b[31m\nproducer: forged`; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// A column is as wide as its widest figure.
+func TestFiguresStandInColumns(t *testing.T) {
+	table := figureTable{heads: []string{"RMSE", "R²"}, inUnits: 1}
+	table.row("ridge", num.Float(0.0043381), num.Float(1))
+	table.row("tree", num.Float(0.41278), num.Float(0.9932))
+	var out strings.Builder
+	table.print(&out)
+	want := "model      RMSE      R²\nridge  0.004338  1.0000\ntree     0.4128  0.9932\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
 }
