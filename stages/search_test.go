@@ -60,13 +60,13 @@ func TestSearchOfNumbersWithExponents(t *testing.T) {
 kind: random
 samples: 1
 models:
-  decision_tree: {ccp_alpha: [1e-3], laplace: 1E0}
-  logistic_regression: {c: {low: 1e2, high: 1e+2}}
+  decision_tree: {ccp_alpha: [1e-3], max_leaf_nodes: [1e2]}
+  logistic_regression: {c: [1e2]}
 `)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `decision_tree.1 train_decision_tree {"ccp_alpha":0.001,"laplace":1}` + "\n" + `logistic_regression.1 train_logistic_regression {"c":100}`
+	want := `decision_tree.1 train_decision_tree {"ccp_alpha":0.001,"max_leaf_nodes":100}` + "\n" + `logistic_regression.1 train_logistic_regression {"c":100}`
 	if got := strings.Join(settingsOf(t, s), "\n"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
