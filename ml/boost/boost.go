@@ -6,9 +6,10 @@
 // leaf answers -G/(H+l2) times the learning rate (Chen, Guestrin: XGBoost, 2016). Columns are binned as in package tree:
 // quantiles of numbers, categories by their target shares; missing values have a bin and a side of their own at every split.
 //
-// Gradients are rounded to integers, g to 40 bits below the largest and h to what n rows leave room for (28 bits at 200,000
-// rows), so that histograms are exact sums, those of a sibling are exact differences, and neither the order of rows nor the
-// number of cores can change a bit. Scores are integers too, in the units of the model. A round costs
+// Gradients are rounded to integers, so that histograms are exact sums, those of a sibling are exact differences, and neither
+// the order of rows nor the number of cores can change a bit: of classes g to 15 bits below the largest and h to 12 (less
+// above 2^25 rows), up or down in proportion to what is cut off (Shi et al.: Quantized Training of Gradient Boosting
+// Decision Trees, 2022), of numbers g to 39 bits. Scores are integers too, in the units of the model. A round costs
 // O(rows x features x log leaves) at most, and about half of it by taking siblings as differences.
 package boost
 

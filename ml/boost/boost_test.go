@@ -279,12 +279,12 @@ func TestGoldenDigests(t *testing.T) {
 }
 
 const (
-	goldenTwo          = "bc2027b2ac341460b81335b12f535ed224895410982dc08def84f708bc26ce76"
-	goldenTwoProba     = "67aca669748158e59bbff3df02e8b47cb7accf62039f3bdb5392771ae0ae560a"
-	goldenFour         = "f72e853bfd35c1e5ceaa4cadf03fd39f7e83307c7bccf057578238d08ba41f7e"
-	goldenFourProba    = "e545acf92bd3365fc9f755a52124c917188483a6d2f7ee1ba5b646c449eb2d8f"
-	goldenNumbers      = "9b801e2d24ef261811b7949ba0995d69b80f3e666e248e7180510f6a82710e17"
-	goldenNumbersProba = "4665327a70a83f655c5cf5eeded2b6ed67f159a29e7afdf2b38a847c5072b265"
+	goldenTwo          = "821b8d6608e5caf539c3d782f386dcb380a56212fdd66a8321929942bfde8e54"
+	goldenTwoProba     = "a812c3844d5fdb49c3069979e110cc901f89b7348a2405c30fe4f8ccbf008f85"
+	goldenFour         = "add77ff0cd28b661e1bcae19a1f02f9082bc16318000fe29ec70ba8709329ad2"
+	goldenFourProba    = "889c4e436fe46e92fcf059e134845139ed5aed02a412bea1aa3947c64f418ca3"
+	goldenNumbers      = "554c40b0c69c23473e60d0bfa4384a83cd5d2f909f3e8ae586f5e7cb653fd111"
+	goldenNumbersProba = "9c9351b06b6b533d0038733eacab6b6a8652a1b8392df76389448beb55221d24"
 )
 
 func TestFitRefuses(t *testing.T) {

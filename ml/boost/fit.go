@@ -3,32 +3,28 @@ package boost
 import (
 	"math"
 	"slices"
-	"sync"
 
 	"github.com/hashline/hashline/ml/num"
 	"github.com/hashline/hashline/ml/tree"
 )
-
-// chunk is the number of rows that a goroutine takes at a time.
-const chunk = 16 << 10
 
 // fitter boosts trees.
 type fitter struct {
 	Options
 	b      *tree.Binned
 	l      loss
-	n      int     // rows
-	train  []int32 // rows to grow trees on
-	held   []int32 // rows to stop by
-	scores []int64 // of all rows, output by output
-	pairs  []pair  // of all rows, for the tree at hand
+	n      int      // rows
+	train  []int32  // rows to grow trees on
+	held   []int32  // rows to stop by
+	scores []int64  // of all rows, output by output
+	words  []uint64 // of all rows, for the tree at hand
 	trees  [][]tree.SumNode
 }
 
 func fit(b *tree.Binned, l loss, o Options) (*tree.Ensemble, error) {
 	f := &fitter{Options: o, b: b, l: l, n: len(b.Columns[0])}
 	f.split()
-	f.pairs = make([]pair, f.n)
+	f.words = make([]uint64, f.n)
 	f.scores = make([]int64, f.n*l.outputs())
 	for c, base := range l.base() {
 		for i := range f.n {
@@ -59,12 +55,11 @@ func (f *fitter) split() {
 // boost runs the rounds.
 func (f *fitter) boost() {
 	g := newGrower(f)
+	defer g.crew.stop()
 	best, bestRound := math.Inf(1), 0
 	for round := range f.Iterations {
 		for output := range f.l.outputs() {
-			s := f.l.scaleOf(f.scores, len(f.train))
-			f.parallel(f.n, func(from, to int) { f.l.pairs(&s, f.scores, f.n, output, from, to, f.pairs) })
-			nodes := g.grow(s)
+			nodes := g.grow(output)
 			g.addLeaves(nodes, f.scores[output*f.n:(output+1)*f.n])
 			f.trees = append(f.trees, nodes)
 		}
@@ -81,28 +76,4 @@ func (f *fitter) boost() {
 	if f.held != nil {
 		f.trees = f.trees[:(bestRound+1)*f.l.outputs()]
 	}
-}
-
-// parallel calls f for chunks of n rows.
-func (f *fitter) parallel(n int, work func(from, to int)) {
-	chunks := (n + chunk - 1) / chunk
-	f.each(chunks, n, func(i int) { work(i*chunk, min(n, (i+1)*chunk)) })
-}
-
-// each calls work for 0 to n-1, which are to look at so many rows, from up to Cores goroutines where that is worth it.
-func (f *fitter) each(n, rows int, work func(i int)) {
-	workers := min(f.Cores, n)
-	if workers <= 1 || rows < chunk {
-		for i := range n {
-			work(i)
-		}
-		return
-	}
-	var next counter
-	var wg sync.WaitGroup
-	for range workers - 1 {
-		wg.Go(func() { next.drain(n, work) })
-	}
-	next.drain(n, work)
-	wg.Wait()
 }

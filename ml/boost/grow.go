@@ -11,12 +11,12 @@ import (
 type grower struct {
 	*fitter
 	scale
-	offsets []int    // where the bins of each feature begin in a histogram, its missing bin among them
-	rows    []int32  // of the tree, those of a node side by side and ascending
-	temp    []int32  // scratch of the partition
-	gather  []pair   // the pairs of the rows of a node, side by side
-	pool    [][]pair // histograms that are free
-	splits  []split  // scratch: the best split of each feature, of two nodes
+	offsets  []int // where the bins of each feature begin in a histogram, its missing bin among them
+	segments []segment
+	leaves   []*leaf  // of the tree that was grown last
+	pool     [][]pair // histograms that are free
+	splits   []split  // scratch: the best split of each feature, of two nodes
+	crew     *crew
 }
 
 // split is the best cut of one node.
@@ -30,11 +30,17 @@ type split struct {
 
 // leaf is a leaf that may be split.
 type leaf struct {
-	at, from, to, depth int
-	sum                 pair
-	histogram           []pair
-	best                split
+	at, depth int
+	parts     []span // of the rows of each segment
+	sum       pair
+	histogram []pair
+	best      split
 }
+
+// span is the places [from, to).
+type span struct{ from, to int }
+
+func (s span) rows() int { return s.to - s.from }
 
 // leaves is a heap: the split that gains most first, of equals that of the leaf that was made first.
 type leaves []*leaf
@@ -53,24 +59,30 @@ func (l *leaves) Pop() any {
 }
 
 func newGrower(f *fitter) *grower {
-	g := &grower{fitter: f, offsets: make([]int, len(f.b.Columns)+1), splits: make([]split, 2*len(f.b.Columns))}
+	g := &grower{fitter: f, offsets: make([]int, len(f.b.Columns)+1), splits: make([]split, 2*len(f.b.Columns)), crew: newCrew(f.Cores)}
 	for i, bins := range f.b.Bins {
 		g.offsets[i+1] = g.offsets[i] + bins + 1
 	}
-	g.rows, g.temp, g.gather = make([]int32, len(f.train)), make([]int32, len(f.train)), make([]pair, len(f.train))
+	n := len(f.train)
+	g.segments = make([]segment, max(1, min(f.Cores, n/segmentRows)))
+	for i := range g.segments {
+		g.segments[i] = newSegment(f.train[n*i/len(g.segments):n*(i+1)/len(g.segments)], g.offsets[len(f.b.Columns)])
+	}
 	return g
 }
 
-// grow grows a tree for the pairs of the fitter.
-func (g *grower) grow(s scale) []tree.SumNode {
-	g.scale = s
-	copy(g.rows, g.train)
+// grow grows the next tree, which adds to one output.
+func (g *grower) grow(output int) []tree.SumNode {
+	g.scale = g.l.scaleOf(g.scores, len(g.train), len(g.trees))
 	nodes := make([]tree.SumNode, 1, 2*g.MaxLeafNodes)
-	root := &leaf{to: len(g.rows), histogram: g.histogram()}
-	for _, r := range g.rows {
-		root.sum.g += g.pairs[r].g
-		root.sum.hc += g.pairs[r].hc
-	}
+	root := &leaf{histogram: g.histogram(), parts: make([]span, len(g.segments))}
+	g.parallel(len(g.train), func(i int, s *segment) {
+		copy(s.rows, s.train)
+		first, last := s.train[0], s.train[len(s.train)-1]
+		g.l.words(&g.scale, g.scores, g.n, output, int(first), int(last)+1, g.words)
+		root.parts[i] = span{0, len(s.rows)}
+		g.count(s, root.parts[i])
+	})
 	g.search(root, nil)
 	var open leaves
 	var done []*leaf
@@ -82,8 +94,9 @@ func (g *grower) grow(s scale) []tree.SumNode {
 		push(&open, &done, left)
 		push(&open, &done, right)
 	}
-	for _, l := range append(done, open...) {
-		nodes[l.at] = tree.SumNode{Feature: l.from, Cut: l.to, Value: g.answer(l.sum)} // the range is for addLeaves
+	g.leaves = append(done, open...)
+	for _, l := range g.leaves {
+		nodes[l.at] = tree.SumNode{Value: g.answer(l.sum)}
 		g.release(l)
 	}
 	return nodes
@@ -104,16 +117,25 @@ func (g *grower) answer(sum pair) int64 {
 	return g.l.step(float64(-gradient / (h + g.L2) * g.LearningRate))
 }
 
-// split divides the rows of a leaf, which hands its histogram on.
+// split divides the rows of a leaf, which hands its histogram on, and finds the best splits of both sides.
 func (g *grower) split(l *leaf, at int) (left, right *leaf) {
-	mid := g.partition(l)
-	left = &leaf{at: at, from: l.from, to: mid, depth: l.depth + 1, sum: l.best.left}
-	right = &leaf{at: at + 1, from: mid, to: l.to, depth: l.depth + 1, sum: pair{l.sum.g - l.best.left.g, l.sum.hc - l.best.left.hc}}
+	spans := make([]span, 2*len(g.segments))
+	left = &leaf{at: at, parts: spans[:len(g.segments)], depth: l.depth + 1, sum: l.best.left}
+	right = &leaf{at: at + 1, parts: spans[len(g.segments):], depth: l.depth + 1, sum: pair{l.sum.g - l.best.left.g, l.sum.hc - l.best.left.hc}}
 	small, large := left, right
-	if right.to-right.from < left.to-left.from {
+	if g.scale.rows(right.sum) < g.scale.rows(left.sum) {
 		small, large = right, left
 	}
-	if !g.splittable(small) && !g.splittable(large) {
+	ends := !g.splittable(small) && !g.splittable(large)
+	g.parallel(g.scale.rows(l.sum), func(i int, s *segment) {
+		p := l.parts[i]
+		mid := p.from + g.part(s, p, &l.best)
+		left.parts[i], right.parts[i] = span{p.from, mid}, span{mid, p.to}
+		if !ends {
+			g.count(s, small.parts[i])
+		}
+	})
+	if ends {
 		g.release(l)
 		return left, right
 	}
@@ -123,15 +145,14 @@ func (g *grower) split(l *leaf, at int) (left, right *leaf) {
 }
 
 func (g *grower) splittable(l *leaf) bool {
-	return l.to-l.from >= 2*g.MinSamplesLeaf && (g.MaxDepth == 0 || l.depth < g.MaxDepth)
+	return g.scale.rows(l.sum) >= 2*g.MinSamplesLeaf && (g.MaxDepth == 0 || l.depth < g.MaxDepth)
 }
 
-// histogram returns an empty one.
+// histogram returns one, with whatever is in it.
 func (g *grower) histogram() []pair {
 	if last := len(g.pool) - 1; last >= 0 {
 		h := g.pool[last]
 		g.pool = g.pool[:last]
-		clear(h)
 		return h
 	}
 	return make([]pair, g.offsets[len(g.offsets)-1])
@@ -144,15 +165,15 @@ func (g *grower) release(l *leaf) {
 	}
 }
 
-// addLeaves adds a tree's answers to the scores: of the rows it was grown on by the leaves where they lie, of rows held
-// back by a walk. The leaves lose what grow has noted in them.
+// addLeaves adds the answers of the tree that was grown last to the scores: of the rows it was grown on by the leaves where
+// they lie, of rows held back by a walk.
 func (g *grower) addLeaves(nodes []tree.SumNode, scores []int64) {
-	g.each(len(nodes), len(g.rows), func(at int) {
-		if n := &nodes[at]; n.Left == 0 {
-			for _, r := range g.rows[n.Feature:n.Cut] {
-				scores[r] += n.Value
+	g.parallel(len(g.train)/len(g.b.Columns), func(i int, s *segment) {
+		for _, l := range g.leaves {
+			value, p := nodes[l.at].Value, l.parts[i]
+			for _, r := range s.rows[p.from:p.to] {
+				scores[r] += value
 			}
-			n.Feature, n.Cut = 0, 0
 		}
 	})
 	for _, r := range g.held {

@@ -1,41 +1,50 @@
 package boost
 
-import "math/bits"
-
-// rowsOfWork is the number of updates of histograms that are as much work as looking at a row elsewhere.
-const rowsOfWork = 4
-
-// search finds the best splits of a small node, whose histogram is empty, and of its sibling, whose histogram is still that
-// of the parent; large is nil for a root. Features are independent, and ties go to the first.
+// search finds the best splits of a small node, whose rows the segments have counted, and of its sibling, whose histogram is
+// still that of the parent; large is nil for a root, whose sum is found as well. Features are independent, and ties go to the
+// first.
 func (g *grower) search(small, large *leaf) {
 	features := len(g.b.Columns)
-	rows := g.rows[small.from:small.to]
-	for i, r := range rows {
-		g.gather[i] = g.pairs[r]
-	}
-	work := func(group int) {
-		first, last := group*together, min(features, (group+1)*together)
-		g.count(small.histogram, rows, first, last)
-		for f := first; f < last; f++ {
-			h := small.histogram[g.offsets[f]:g.offsets[f+1]]
-			g.splits[f] = g.best(h, f, small)
-			if large == nil {
-				continue
+	g.each(features, 2*len(small.histogram), func(f int) {
+		from, to := g.offsets[f], g.offsets[f+1]
+		h := small.histogram[from:to]
+		copy(h, g.segments[0].counts[from:to])
+		for i := range g.segments[1:] {
+			for b, p := range g.segments[i+1].counts[from:to] {
+				h[b].g += p.g
+				h[b].hc += p.hc
 			}
-			parent := large.histogram[g.offsets[f]:g.offsets[f+1]]
-			for b, p := range h {
-				parent[b].g -= p.g
-				parent[b].hc -= p.hc
-			}
-			g.splits[features+f] = g.best(parent, f, large)
 		}
-	}
-	groups := (features + together - 1) / together
-	g.each(groups, len(rows)*features/rowsOfWork, work)
+		if large == nil {
+			g.splits[f] = g.best(h, f, small, total(h))
+			return
+		}
+		g.splits[f] = g.best(h, f, small, small.sum)
+		parent := large.histogram[from:to]
+		for b, p := range h {
+			parent[b].g -= p.g
+			parent[b].hc -= p.hc
+		}
+		g.splits[features+f] = g.best(parent, f, large, large.sum)
+	})
 	small.best = bestOf(g.splits[:features])
 	if large != nil {
 		large.best = bestOf(g.splits[features:])
+	} else {
+		small.sum = total(small.histogram[:g.offsets[1]])
+		if !g.splittable(small) {
+			small.best = split{}
+		}
 	}
+}
+
+// total adds up the bins of one feature.
+func total(h []pair) (sum pair) {
+	for _, p := range h {
+		sum.g += p.g
+		sum.hc += p.hc
+	}
+	return sum
 }
 
 func bestOf(splits []split) (best split) {
@@ -47,51 +56,23 @@ func bestOf(splits []split) (best split) {
 	return best
 }
 
-// together is the number of features that are counted in one pass over the rows.
-const together = 2
-
-// count adds the rows to the bins of features first to last-1.
-func (g *grower) count(h []pair, rows []int32, first, last int) {
-	pairs := g.gather[:len(rows)]
-	if last-first < together {
-		column, bins := g.b.Columns[first], h[g.offsets[first]:g.offsets[first+1]]
-		for i, r := range rows {
-			bin := &bins[column[r]]
-			bin.g += pairs[i].g
-			bin.hc += pairs[i].hc
-		}
-		return
-	}
-	a, b := g.b.Columns[first], g.b.Columns[first+1]
-	binsA, binsB := h[g.offsets[first]:g.offsets[first+1]], h[g.offsets[first+1]:g.offsets[first+2]]
-	for i, r := range rows {
-		p := pairs[i]
-		bin := &binsA[a[r]]
-		bin.g += p.g
-		bin.hc += p.hc
-		bin = &binsB[b[r]]
-		bin.g += p.g
-		bin.hc += p.hc
-	}
-}
-
 // minHessian is the least sum of second derivatives on a side of a split.
 const minHessian = 1e-3
 
-// best returns the best cut of one feature of a node.
-func (g *grower) best(h []pair, f int, l *leaf) split {
-	if !g.splittable(l) {
+// best returns the best cut of one feature of a node, with the sum of its rows.
+func (g *grower) best(h []pair, f int, l *leaf, sum pair) split {
+	if l.at > 0 && !g.splittable(l) { // a root's sum is not known yet
 		return split{}
 	}
 	bins := len(h) - 1
 	missing := h[bins]
 	best := split{feature: f}
-	g.walk(h[:bins], l.sum, pair{}, false, &best)
+	g.walk(h[:bins], sum, pair{}, false, &best)
 	if missing.hc != 0 {
-		g.walk(h[:bins], l.sum, missing, true, &best)
+		g.walk(h[:bins], sum, missing, true, &best)
 	} else { // what was never met goes to the heavier side
 		left := g.scale.rows(best.left)
-		best.missingLeft = left >= g.scale.rows(l.sum)-left
+		best.missingLeft = left >= g.scale.rows(sum)-left
 	}
 	return best
 }
@@ -126,58 +107,4 @@ func (g *grower) walk(bins []pair, sum, left pair, missingLeft bool, best *split
 			best.gain, best.cut, best.left, best.missingLeft = gain, b, left, missingLeft
 		}
 	}
-}
-
-// partition moves the rows of the left side of a leaf's split to the front, keeping both sides in order, and returns where
-// the right side begins. Chunks are parted by themselves and then put together.
-func (g *grower) partition(l *leaf) int {
-	rows, temp := g.rows[l.from:l.to], g.temp[l.from:l.to]
-	column := g.b.Columns[l.best.feature]
-	missing := -1
-	if l.best.missingLeft {
-		missing = g.b.Bins[l.best.feature]
-	}
-	chunks := (len(rows) + chunk - 1) / chunk
-	lefts := make([]int, chunks)
-	g.each(chunks, len(rows), func(i int) {
-		from, to := i*chunk, min(len(rows), (i+1)*chunk)
-		lefts[i] = part(rows[from:to], temp[from:to], column, l.best.cut, missing)
-	})
-	toLeft := make([]int, chunks) // where each chunk's rows of the left side go
-	toRight := make([]int, chunks)
-	total := 0
-	for i, n := range lefts {
-		toLeft[i] = total
-		total += n
-	}
-	right := total
-	for i, n := range lefts {
-		toRight[i] = right
-		right += min(len(rows), (i+1)*chunk) - i*chunk - n
-	}
-	g.each(chunks, len(rows), func(i int) {
-		from, to := i*chunk, min(len(rows), (i+1)*chunk)
-		copy(rows[toLeft[i]:], temp[from:from+lefts[i]])
-		copy(rows[toRight[i]:], temp[from+lefts[i]:to])
-	})
-	return l.from + total
-}
-
-// part writes the rows that go left to the front of into, those that go right behind them, both in their order, and returns
-// how many go left. It has no branches for the data to mislead.
-func part(rows, into []int32, column []uint8, cut, missing int) int {
-	into = into[:len(rows)]
-	nl, nr := 0, 0
-	for _, r := range rows {
-		code := int(column[r])
-		if code == missing {
-			code = 0
-		}
-		l := int(uint(code-cut-1) >> (bits.UintSize - 1))
-		into[nl], rows[nr] = r, r
-		nl += l
-		nr += 1 - l
-	}
-	copy(into[nl:], rows[:nr])
-	return nl
 }

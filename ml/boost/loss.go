@@ -8,34 +8,65 @@ import (
 	"github.com/hashline/hashline/ml/tree"
 )
 
-// pair is what a row adds to a histogram, and what a bin of one holds: the gradient, and the second derivative above the
-// number of rows. Both are integers; see scale.
+// pair is what a bin of a histogram holds: the gradients added up, and the second derivatives added up above the number of
+// rows. Both are integers; see scale.
 type pair struct {
 	g  int64
 	hc uint64
 }
 
-// scale says what the integers of pairs stand for.
+// A row goes through growth as one word, a gradient above a second derivative above the number 1, with room for the sums of
+// blockRows rows in each of the three. So a block of rows is counted with one addition for a row and feature.
+const (
+	blockBits = 11
+	blockRows = 1 << blockBits
+	countBits = blockBits + 1 // of a word
+	hBits     = 12            // of a second derivative
+	gBits     = 64 - 1 - 3*(blockBits+1) - hBits
+	flatBits  = 64 - 1 - 2*(blockBits+1) // of a gradient where second derivatives are all 1 and have no place of their own
+)
+
+// ditherBits are the places behind the point that decide whether a number is rounded up.
+const ditherBits = 20
+
+// scale says what the integers of words and pairs stand for.
 type scale struct {
-	count  uint    // bits of a number of rows
-	gUnit  float64 // a gradient of 1 is 1/gUnit
-	hUnit  float64
-	gScale float64
+	gScale float64 // what a gradient is multiplied by
 	hScale float64
+	gUnit  float64 // what an integer gradient stands for
+	hUnit  float64
+	count  uint   // bits of a number of rows in a pair
+	gShift uint   // where the gradient of a word begins
+	hShift uint   // where the second derivative of a word begins
+	hMask  uint64 // its bits
+	turn   uint64
 }
 
-// newScale makes room for the sums of n rows with gradients and second derivatives up to g and h.
-func newScale(n int, g, h float64) scale {
+// newScale makes room for the sums of n rows with gradients and second derivatives up to g and h. Rounding differs from one
+// turn to another.
+func newScale(n int, g, h float64, turn int) scale {
 	b := bits.Len(uint(n))
-	unit := func(most float64, room int) int {
-		if !(most > 0) {
-			return 0
-		}
-		_, e := math.Frexp(most)
-		return max(-1000, e-room)
+	ge, he := exponentOf(g)-gBits, exponentOf(h)-min(hBits, 63-2*b)
+	return scale{count: uint(b), gShift: 2*countBits + hBits, hShift: countBits, hMask: 1<<(countBits+hBits) - 1, turn: uint64(turn) << 32,
+		gUnit: math.Ldexp(1, ge), gScale: math.Ldexp(1, ditherBits-ge), hUnit: math.Ldexp(1, he), hScale: math.Ldexp(1, ditherBits-he)}
+}
+
+// newFlatScale is newScale for second derivatives that are all 1, as many as rows.
+func newFlatScale(n int, g float64) scale {
+	ge := exponentOf(g) - flatBits
+	return scale{count: uint(bits.Len(uint(n))), gShift: countBits, hMask: 1<<countBits - 1, gUnit: math.Ldexp(1, ge), gScale: math.Ldexp(1, -ge), hUnit: 1}
+}
+
+// exponentOf returns the least e for which most is not above 2^e, within what a scale can be.
+func exponentOf(most float64) int {
+	if !(most > 0) {
+		return 0
 	}
-	ge, he := unit(g, min(40, 62-b)), unit(h, min(40, 63-2*b))
-	return scale{count: uint(b), gUnit: math.Ldexp(1, ge), gScale: math.Ldexp(1, -ge), hUnit: math.Ldexp(1, he), hScale: math.Ldexp(1, -he)}
+	f, e := math.Frexp(most)
+	if f == 0.5 {
+		e--
+	}
+	return max(-900, e)
 }
 
 // magic added to a number below 2^51 leaves its nearest integer in the low bits.
@@ -45,9 +76,27 @@ func nearest(x float64) int64 {
 	return int64(math.Float64bits(x+magic)) - int64(math.Float64bits(magic))
 }
 
-func (s *scale) pair(g, h float64) pair {
-	hq := max(1, nearest(float64(h*s.hScale))) // never 0: a leaf divides by the sum
-	return pair{nearest(float64(g * s.gScale)), uint64(hq)<<s.count | 1}
+// word is that of a row. Both numbers are rounded up or down by chance, in proportion to what is behind the point (as Shi et
+// al.: Quantized Training of Gradient Boosting Decision Trees, 2022), so that the errors of rows with equal scores do not
+// add up. Chance is a sequence of the multiples of the golden ratio, which spreads evenly over rows that follow each other.
+func (s *scale) word(row int, g, h float64) uint64 {
+	const mask = 1<<ditherBits - 1
+	chance := (uint64(row) + s.turn) * 0x9e3779b97f4a7c15
+	gq := (nearest(float64(g*s.gScale)) + int64(chance>>(64-ditherBits))) >> ditherBits
+	hq := (nearest(float64(h*s.hScale)) + int64(chance>>20&mask)) >> ditherBits
+	return uint64(gq)<<s.gShift | uint64(max(1, hq))<<countBits | 1 // h is never 0: a leaf divides by the sum
+}
+
+// flatWord is that of a row whose second derivative is 1.
+func (s *scale) flatWord(g float64) uint64 {
+	return uint64(nearest(float64(g*s.gScale)))<<countBits | 1
+}
+
+// pair takes a sum of words apart.
+func (s *scale) pair(word uint64) pair {
+	rows := word & (1<<countBits - 1)
+	h := word >> (s.hShift & 63) & s.hMask
+	return pair{int64(word) >> (s.gShift & 63), h<<(s.count&63) | rows}
 }
 
 func (s *scale) rows(p pair) int { return int(p.hc & (1<<s.count - 1)) }
@@ -64,10 +113,11 @@ type loss interface {
 	exponent() int
 	base() []int64        // the best constant scores
 	step(v float64) int64 // the score of minus a gradient over a second derivative
-	// pairs computes what the rows [from, to) of n add for one output; into has a place for each of all rows. Outputs are
-	// asked for in their order.
-	pairs(s *scale, scores []int64, n, output, from, to int, into []pair)
-	scaleOf(scores []int64, n int) scale
+	// words computes those of the rows [from, to) of n for one output; into has a place for each of all rows. Outputs are
+	// asked for in their order. Calls for different rows may be concurrent.
+	words(s *scale, scores []int64, n, output, from, to int, into []uint64)
+	// scaleOf returns that of the tree to come, which is grown on n rows.
+	scaleOf(scores []int64, n, tree int) scale
 	// of returns the losses of single rows.
 	of(scores []int64, n int, rows []int32) []float64
 }
@@ -113,16 +163,16 @@ func fixed(v float64, exponent int) int64 {
 	return int64(math.RoundToEven(max(-most, min(most, math.Ldexp(v, -exponent)))))
 }
 
-func (l *logistic) scaleOf(_ []int64, n int) scale { return newScale(n, l.most, l.most/4) }
+func (l *logistic) scaleOf(_ []int64, n, tree int) scale { return newScale(n, l.most, l.most/4, tree) }
 
-func (l *logistic) pairs(s *scale, scores []int64, _, _, from, to int, into []pair) {
+func (l *logistic) words(s *scale, scores []int64, _, _, from, to int, into []uint64) {
 	unit := math.Ldexp(1, scoreExponent)
 	scores, y, into := scores[from:to], l.y[from:to], into[from:to]
 	for i, score := range scores {
 		p := num.Sigmoid(float64(float64(score) * unit))
 		c := y[i] & 1
 		w := l.weights[c]
-		into[i] = s.pair(float64(w*(p-float64(c))), float64(w*float64(p*(1-p))))
+		into[i] = s.word(from+i, float64(w*(p-float64(c))), float64(w*float64(p*(1-p))))
 	}
 }
 
@@ -179,7 +229,7 @@ func (l *softmax) base() []int64 {
 	return base
 }
 
-func (l *softmax) scaleOf(_ []int64, n int) scale { return newScale(n, l.most, l.most/4) }
+func (l *softmax) scaleOf(_ []int64, n, tree int) scale { return newScale(n, l.most, l.most/4, tree) }
 
 // shares fills p with the class shares of a row.
 func (l *softmax) shares(scores []int64, n, row int, p []float64) (logSum float64) {
@@ -189,7 +239,7 @@ func (l *softmax) shares(scores []int64, n, row int, p []float64) (logSum float6
 	return num.Softmax(p)
 }
 
-func (l *softmax) pairs(s *scale, scores []int64, n, output, from, to int, into []pair) {
+func (l *softmax) words(s *scale, scores []int64, n, output, from, to int, into []uint64) {
 	if output == 0 { // the trees of a round see the scores before it
 		p := make([]float64, l.classes)
 		for i := from; i < to; i++ {
@@ -202,7 +252,7 @@ func (l *softmax) pairs(s *scale, scores []int64, n, output, from, to int, into 
 			truth = 1
 		}
 		w := l.weights[l.y[i]]
-		into[i] = s.pair(float64(w*(share-truth)), float64(w*float64(share*(1-share))))
+		into[i] = s.word(i, float64(w*(share-truth)), float64(w*float64(share*(1-share))))
 	}
 }
 
@@ -217,9 +267,8 @@ func (l *softmax) of(scores []int64, n int, rows []int32) []float64 {
 
 // squared is half the squared error: g = score - target, h = 1.
 type squared struct {
-	target []float64
+	target []float64 // in units of the score, which cannot overflow
 	e      int
-	unit   float64
 	mean   int64
 }
 
@@ -228,10 +277,10 @@ func newSquared(target []float64) *squared {
 	for _, v := range target {
 		most = max(most, math.Abs(v))
 	}
-	l := &squared{target: target, e: tree.ExponentFor(most) + 2}
-	l.unit = math.Ldexp(1, l.e)
+	l := &squared{target: make([]float64, len(target)), e: tree.ExponentFor(most) + 2}
 	share := make([]float64, len(target))
 	for i, v := range target {
+		l.target[i] = math.Ldexp(v, -l.e)
 		share[i] = v / float64(len(target))
 	}
 	l.mean = fixed(num.Sum(share), l.e)
@@ -244,22 +293,20 @@ func (l *squared) base() []int64 { return []int64{l.mean} }
 
 func (l *squared) step(v float64) int64 { return fixed(v, 0) }
 
-// distance is the gradient in units of the score, which cannot overflow.
-func (l *squared) distance(scores []int64, i int) float64 {
-	return float64(scores[i]) - math.Ldexp(l.target[i], -l.e)
-}
+// distance is the gradient in units of the score.
+func (l *squared) distance(scores []int64, i int) float64 { return float64(scores[i]) - l.target[i] }
 
-func (l *squared) scaleOf(scores []int64, n int) scale {
+func (l *squared) scaleOf(scores []int64, n, _ int) scale {
 	most := 0.0
 	for i := range scores {
 		most = max(most, math.Abs(l.distance(scores, i)))
 	}
-	return newScale(n, most, 1)
+	return newFlatScale(n, most)
 }
 
-func (l *squared) pairs(s *scale, scores []int64, _, _, from, to int, into []pair) {
+func (l *squared) words(s *scale, scores []int64, _, _, from, to int, into []uint64) {
 	for i := from; i < to; i++ {
-		into[i] = s.pair(l.distance(scores, i), 1)
+		into[i] = s.flatWord(l.distance(scores, i))
 	}
 }
 

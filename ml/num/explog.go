@@ -115,11 +115,11 @@ func Log1p(x float64) float64 {
 
 // Sigmoid returns 1/(1+e**-x), without overflow.
 func Sigmoid(x float64) float64 {
-	if x >= 0 {
-		return 1 / (1 + Exp(-x))
-	}
-	e := Exp(x)
-	return e / (1 + e)
+	e := Exp(-math.Abs(x))
+	// 1 of x >= 0, otherwise e: without a branch, which scores near 0 would mislead.
+	negative := uint64(int64(math.Float64bits(x)) >> 63)
+	top := math.Float64bits(1)&^negative | math.Float64bits(e)&negative
+	return math.Float64frombits(top) / (1 + e)
 }
 
 // Logistic returns Sigmoid(x) and log(1+e**x), without overflow.
