@@ -266,10 +266,38 @@ func TestStoreIdentity(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{"", "s3://bucket", file, file + "/below", damaged} {
+	for _, bad := range []string{file, file + "/below", damaged} {
 		if _, err := Open(ctx, bad); !errors.Is(err, ErrUnreachable) {
 			t.Errorf("store %q: %v, want ErrUnreachable", bad, err)
 		}
+	}
+	for _, bad := range []string{"", "file://", "s3://bucket"} {
+		if _, err := Open(ctx, bad); !errors.Is(err, ErrLocation) {
+			t.Errorf("store %q: %v, want ErrLocation", bad, err)
+		}
+		if _, err := OpenExisting(ctx, bad); !errors.Is(err, ErrLocation) {
+			t.Errorf("reading store %q: %v, want ErrLocation", bad, err)
+		}
+	}
+}
+
+// Who only reads finds the store that is there, and makes none.
+func TestOpenExisting(t *testing.T) {
+	ctx := context.Background()
+	s := open(t)
+	for _, location := range []string{s.Location(), "file://" + s.Location()} {
+		if got, err := OpenExisting(ctx, location); err != nil || got.ID() != s.ID() {
+			t.Errorf("%s: %v", location, err)
+		}
+	}
+	empty := t.TempDir()
+	for _, none := range []string{empty, filepath.Join(empty, "absent")} {
+		if _, err := OpenExisting(ctx, none); !errors.Is(err, ErrNoStore) || !strings.Contains(err.Error(), none) {
+			t.Errorf("%s: %v, want ErrNoStore", none, err)
+		}
+	}
+	if left, err := os.ReadDir(empty); err != nil || len(left) != 0 {
+		t.Errorf("looking for a store left %v, %v", left, err)
 	}
 }
 

@@ -13,6 +13,8 @@ var (
 	ErrNotFound    = errors.New("not found")
 	ErrCorrupt     = errors.New("damaged: its bytes are not those that were stored")
 	ErrUnreachable = errors.New("store unreachable")
+	ErrLocation    = errors.New("no location of a store") // what Open was given says no place, so that trying again is useless
+	ErrNoStore     = errors.New("there is no store")      // of OpenExisting
 )
 
 // Backend is where a Store keeps its objects: named, immutable or small and replaceable. Names are relative,

@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -27,7 +30,7 @@ type Scheme struct {
 }
 
 // Open opens the store at location and makes it when it is absent. A location is the path of a local directory, file://
-// and such a path, or a URL of one of the schemes.
+// and such a path, or a URL of one of the schemes; anything else is ErrLocation.
 func Open(ctx context.Context, location string, schemes ...Scheme) (*Store, error) {
 	b, err := openBackend(ctx, location, schemes)
 	if err != nil {
@@ -36,11 +39,37 @@ func Open(ctx context.Context, location string, schemes ...Scheme) (*Store, erro
 	return New(ctx, b)
 }
 
-func openBackend(ctx context.Context, location string, schemes []Scheme) (Backend, error) {
+// OpenExisting is Open for those who only read: where no store is it makes none, and returns ErrNoStore.
+func OpenExisting(ctx context.Context, location string, schemes ...Scheme) (*Store, error) {
+	if path, ok := directory(location); ok && path != "" { // the Backend of a directory makes it
+		if _, err := os.Stat(filepath.Join(path, idName)); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w in %s", ErrNoStore, path)
+		}
+	}
+	b, err := openBackend(ctx, location, schemes)
+	if err != nil {
+		return nil, err
+	}
+	s := newStore(b)
+	err = s.identify(ctx)
+	if errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("%w in %s", ErrNoStore, s.location)
+	}
+	return s, err
+}
+
+// directory is the path in a location that is no URL of a scheme.
+func directory(location string) (path string, ok bool) {
 	name, path, isURL := strings.Cut(location, "://")
 	if !isURL {
-		path = location
+		return location, true
 	}
+	return path, name == "file"
+}
+
+func openBackend(ctx context.Context, location string, schemes []Scheme) (Backend, error) {
+	path, local := directory(location)
+	name, _, isURL := strings.Cut(location, "://")
 	known := []string{"a directory"}
 	for _, s := range schemes {
 		if isURL && s.Name == name {
@@ -49,10 +78,10 @@ func openBackend(ctx context.Context, location string, schemes []Scheme) (Backen
 		known = append(known, s.Name+"://")
 	}
 	switch {
-	case isURL && name != "file": // the rest may hold a password
-		return nil, fmt.Errorf("a store at %.20q is not supported here: %w; it can be %s", name+"://", ErrUnreachable, strings.Join(known, ", "))
+	case !local: // the rest may hold a password
+		return nil, fmt.Errorf("%w: %.20q is not supported here; it can be %s", ErrLocation, name+"://", strings.Join(known, ", "))
 	case path == "":
-		return nil, fmt.Errorf("the store has no path: %w", ErrUnreachable)
+		return nil, fmt.Errorf("%w: it has no path", ErrLocation)
 	}
 	return Dir(path)
 }
@@ -62,24 +91,39 @@ const idName = "store-id"
 
 // New makes a Store over a backend. A new one is given a random id, by which workers tell whether they share it.
 func New(ctx context.Context, b Backend) (*Store, error) {
+	s := newStore(b)
+	err := s.identify(ctx)
+	if errors.Is(err, ErrNotFound) {
+		if err = s.make(ctx); err != nil {
+			return nil, fmt.Errorf("opening the store: %w", err)
+		}
+		err = s.identify(ctx) // another process may have been first
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func newStore(b Backend) *Store {
 	s := &Store{backend: b}
 	if l, ok := b.(Locator); ok {
 		s.location = l.Location()
 	}
+	return s
+}
+
+// identify reads the store's id; ErrNotFound says that it has none yet.
+func (s *Store) identify(ctx context.Context) error {
 	id, err := s.document(ctx, idName)
-	if errors.Is(err, ErrNotFound) {
-		if err = s.make(ctx); err == nil {
-			id, err = s.document(ctx, idName) // another process may have been first
-		}
-	}
 	if err != nil {
-		return nil, fmt.Errorf("opening the store: %w", err)
+		return fmt.Errorf("opening the store: %w", err)
 	}
 	if !storeID(string(id)) {
-		return nil, fmt.Errorf("opening the store: %w: its file %s is damaged; remove it when nothing uses the store, and a new one is made", ErrUnreachable, idName)
+		return fmt.Errorf("opening the store: %w: its file %s is damaged; remove it when nothing uses the store, and a new one is made", ErrUnreachable, idName)
 	}
 	s.id = string(id)
-	return s, nil
+	return nil
 }
 
 // make gives a new store its id. It tries twice: where a second object takes the name of the first, two writers would not

@@ -87,6 +87,8 @@ func AsError(err error) *Error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		class = ClassCanceled
+	case errors.Is(err, artifact.ErrLocation):
+		class = ClassUsage
 	case errors.Is(err, artifact.ErrUnreachable):
 		class = ClassUnreachable
 	}

@@ -506,7 +506,7 @@ func TestErrors(t *testing.T) {
 		code  int
 	}{
 		{BadInput("x %d", 1).WithHint("y"), ClassBadInput, 2}, {errors.New("x"), ClassStageFailed, 1}, {context.Canceled, ClassCanceled, 130},
-		{fmt.Errorf("a: %w", artifact.ErrUnreachable), ClassUnreachable, 3}, {fmt.Errorf("a: %w", &Error{Class: ClassUsage}), ClassUsage, 2},
+		{fmt.Errorf("a: %w", artifact.ErrUnreachable), ClassUnreachable, 3}, {fmt.Errorf("a: %w", artifact.ErrLocation), ClassUsage, 2}, {fmt.Errorf("a: %w", &Error{Class: ClassUsage}), ClassUsage, 2},
 		{&Error{Class: ClassInternal}, ClassInternal, 1},
 	} {
 		e := AsError(c.err)

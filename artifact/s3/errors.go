@@ -13,11 +13,14 @@ import (
 	"github.com/hashline/hashline/artifact"
 )
 
-// Error says why the store cannot be used. It is an artifact.ErrUnreachable.
+// Error says why the store cannot be used. It is an artifact.ErrUnreachable, or an artifact.ErrLocation when what says
+// where the store is cannot be right.
 type Error struct {
 	Message string // what, and where
 	Next    string // what to do next
 	Cause   error  // perhaps nil; not shown, as its text may hold more than is the reader's business
+
+	location bool // it is an artifact.ErrLocation
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -26,7 +29,12 @@ func (e *Error) Error() string { return e.Message }
 func (e *Error) Hint() string { return e.Next }
 
 // Unwrap leaves out the cause: a request that the client canceled is no cancellation by the caller.
-func (e *Error) Unwrap() error { return artifact.ErrUnreachable }
+func (e *Error) Unwrap() error {
+	if e.location {
+		return artifact.ErrLocation
+	}
+	return artifact.ErrUnreachable
+}
 
 func problem(cause error, message, next string) error {
 	return &Error{Message: message, Next: next, Cause: cause}
@@ -34,7 +42,7 @@ func problem(cause error, message, next string) error {
 
 // invalid refuses a location without repeating it.
 func invalid(what, next string) error {
-	return problem(nil, "the location of the store (s3://...) "+what, next)
+	return &Error{Message: "the location of the store (s3://...) " + what, Next: next, location: true}
 }
 
 var (

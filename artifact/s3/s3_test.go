@@ -113,13 +113,13 @@ func TestBadLocations(t *testing.T) {
 	} {
 		_, err := artifact.Open(t.Context(), location, Scheme)
 		e, ok := errors.AsType[*Error](err)
-		if !ok || !errors.Is(err, artifact.ErrUnreachable) || !strings.Contains(err.Error(), part) || e.Hint() == "" {
+		if !ok || !errors.Is(err, artifact.ErrLocation) || errors.Is(err, artifact.ErrUnreachable) || !strings.Contains(err.Error(), part) || e.Hint() == "" {
 			t.Errorf("%q: %v, want a message with %q and a hint", location, err, part)
 		} else if strings.Contains(err.Error()+e.Hint(), secret) {
 			t.Errorf("%q: the message repeats it: %v", location, err)
 		}
 	}
-	if _, err := artifact.Open(t.Context(), "s3://key:swordfish@data"); !errors.Is(err, artifact.ErrUnreachable) || strings.Contains(err.Error(), secret) {
+	if _, err := artifact.Open(t.Context(), "s3://key:swordfish@data"); !errors.Is(err, artifact.ErrLocation) || strings.Contains(err.Error(), secret) {
 		t.Errorf("a program without the scheme: %v", err)
 	}
 }

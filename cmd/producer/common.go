@@ -42,6 +42,24 @@ func (a *app) openStore(ctx context.Context) (*artifact.Store, error) {
 	return artifact.Open(ctx, a.storeLocation(), s3.Scheme)
 }
 
+// readStore opens the store of a command that makes none: a name that is mistyped must not become a folder.
+func (a *app) readStore(ctx context.Context) (*artifact.Store, error) {
+	store, err := artifact.OpenExisting(ctx, a.storeLocation(), s3.Scheme)
+	if errors.Is(err, artifact.ErrNoStore) {
+		return nil, fmt.Errorf("%w: %w", artifact.ErrNoStore, usage("%v", err).WithHint("`producer submit` makes one; --store names another"))
+	}
+	return store, err
+}
+
+// knownStore is readStore for commands that do without a store: nil where there is none.
+func (a *app) knownStore(ctx context.Context) (*artifact.Store, error) {
+	store, err := a.readStore(ctx)
+	if errors.Is(err, artifact.ErrNoStore) {
+		return nil, nil
+	}
+	return store, err
+}
+
 func newRegistry() (*pipeline.Registry, error) {
 	return pipeline.NewRegistry(pipeline.NewCode(hashline.Module, hashline.Sources, hashline.Modules), stages.Kinds()...)
 }
@@ -88,7 +106,7 @@ type resolved struct {
 
 // resolve finds a run by a unique prefix of its id.
 func (a *app) resolve(ctx context.Context, prefix string) (*resolved, error) {
-	store, err := a.openStore(ctx)
+	store, err := a.readStore(ctx)
 	if err != nil {
 		return nil, err
 	}

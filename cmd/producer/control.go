@@ -153,17 +153,12 @@ func signalOf(p *pipeline.Plan, name string) (string, error) {
 	return "", e.WithHint("stages wait for %s", strings.Join(list, ", "))
 }
 
-// queueClient connects to a queue for a command that needs Redis.
-func (a *app) queueClient(ctx context.Context, command, queue string) (*tasks.Client, *artifact.Store, error) {
+// queueClient connects to a queue for a command that needs Redis, and no store.
+func (a *app) queueClient(ctx context.Context, command, queue string) (*tasks.Client, error) {
 	if a.redis == "" {
-		return nil, nil, usage("%s needs --redis", command).WithHint("without Redis a run has the workers of its own process")
+		return nil, usage("%s needs --redis", command).WithHint("without Redis a run has the workers of its own process")
 	}
-	store, err := a.openStore(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	client, err := a.clientOf(ctx, store, queue, nil)
-	return client, store, err
+	return a.clientOf(ctx, nil, queue, nil)
 }
 
 func (a *app) poolsCommand() *cobra.Command {
@@ -173,7 +168,7 @@ func (a *app) poolsCommand() *cobra.Command {
 		Use: "pools", Short: "List the pools of a queue, which bound how many stages run at a time over all workers; or set one", Args: cobra.NoArgs,
 		Example: "  producer pools\n  producer pools set train 2\n  producer pools set train none",
 		RunE: func(c *cobra.Command, _ []string) error {
-			client, _, err := a.queueClient(c.Context(), "pools", queue)
+			client, err := a.queueClient(c.Context(), "pools", queue)
 			if err != nil {
 				return err
 			}
@@ -207,7 +202,7 @@ func (a *app) poolsCommand() *cobra.Command {
 			} else if err != nil || limit < 0 {
 				return usage("%.40q is no bound", args[1]).WithHint("want a number of stages, or none")
 			}
-			client, _, err := a.queueClient(c.Context(), "pools", queue)
+			client, err := a.queueClient(c.Context(), "pools", queue)
 			if err != nil {
 				return err
 			}
@@ -230,7 +225,11 @@ func (a *app) workersCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "workers", Short: "List the workers that are alive, and what they do", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			client, store, err := a.queueClient(c.Context(), "workers", "")
+			client, err := a.queueClient(c.Context(), "workers", "")
+			if err != nil {
+				return err
+			}
+			store, err := a.knownStore(c.Context())
 			if err != nil {
 				return err
 			}
@@ -245,7 +244,11 @@ func (a *app) workersCommand() *cobra.Command {
 				return writeJSON(a.out, map[string]any{"schema": "hashline.workers/1", "workers": list})
 			}
 			if len(list) == 0 {
-				fmt.Fprintf(a.out, "no worker is alive; start one with `worker --redis URL --store %s`\n", plain(store.Location()))
+				where := a.storeLocation()
+				if store != nil {
+					where = store.Location()
+				}
+				fmt.Fprintf(a.out, "no worker is alive; start one with `worker --redis URL --store %s`\n", plain(where))
 				return nil
 			}
 			t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
@@ -255,7 +258,7 @@ func (a *app) workersCommand() *cobra.Command {
 				if w.Draining {
 					state = "stops"
 				}
-				if w.Store != store.ID() {
+				if store == nil || w.Store != store.ID() {
 					where = short(w.Store, 12)
 				}
 				fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", plain(w.ID), plain(w.Queue), plain(where), w.Concurrency, len(w.Attempts), w.StartedAt.Local().Format(time.DateTime), state, short(plain(strings.Join(w.Attempts, " ")), 80))

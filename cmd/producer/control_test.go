@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -224,6 +225,9 @@ func TestPools(t *testing.T) {
 	}
 	if out := do("workers", "--json"); out != `{"schema":"hashline.workers/1","workers":[]}`+"\n" {
 		t.Errorf("got %s", out)
+	}
+	if left, err := os.ReadDir(store); err != nil || len(left) != 0 {
+		t.Errorf("what lives in Redis needs no store; yet there is %v, %v", left, err)
 	}
 	for _, args := range [][]string{{"pools", "set", "train"}, {"pools", "set", "A B", "1"}, {"pools", "nope"}} {
 		if _, stderr, code := call(t, store, append(args, "--redis", url)...); code != 2 {

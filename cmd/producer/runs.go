@@ -30,19 +30,23 @@ func (a *app) runsCommand() *cobra.Command {
 			if limit < 0 {
 				return usage("--limit is %d", limit).WithHint("want a number of runs, or 0 for all")
 			}
-			store, err := a.openStore(c.Context())
-			if err != nil {
+			rows, where := []runRow{}, a.storeLocation()
+			store, err := a.readStore(c.Context())
+			switch {
+			case errors.Is(err, artifact.ErrNoStore) && a.store == "": // nothing was submitted yet
+			case err != nil:
 				return err
-			}
-			rows, err := a.runRows(c.Context(), store, limit)
-			if err != nil {
-				return err
+			default:
+				where = store.Location()
+				if rows, err = a.runRows(c.Context(), store, limit); err != nil {
+					return err
+				}
 			}
 			if asJSON {
 				return writeJSON(a.out, map[string]any{"schema": "hashline.runs/1", "runs": rows})
 			}
 			if len(rows) == 0 {
-				fmt.Fprintf(a.out, "there are no runs in %s; `producer submit` makes one\n", plain(store.Location()))
+				fmt.Fprintf(a.out, "there are no runs in %s; `producer submit` makes one\n", plain(where))
 				return nil
 			}
 			t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
@@ -234,7 +238,7 @@ func (a *app) completeRuns(runs int) cobra.CompletionFunc {
 		if err := environment(c.Flags()); err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
-		store, err := a.openStore(context.Background())
+		store, err := a.readStore(context.Background())
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}

@@ -37,6 +37,9 @@ func TestStoreInBucket(t *testing.T) {
 		}
 		return stdout
 	}
+	if _, stderr, code := call(t, store, "runs"); code != 2 || !strings.Contains(stderr, "there is no store in s3://bucket/team/a?endpoint=") {
+		t.Errorf("before there is a store: exit code %d, %s", code, stderr)
+	}
 	first := parseDocument(t, ok("submit", file, "--target", "churned", "--json", "--out", out))
 	id := string(first.RunID)
 	if want := "s3://bucket/team/a/runs/" + id + "/report.html"; first.Status != pipeline.Succeeded || string(first.ReportPath) != want {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/stages"
 	"github.com/hashline/hashline/summary"
 	"github.com/hashline/hashline/tasks"
@@ -36,20 +37,25 @@ and each content makes exactly one run, and what one of them leaves behind when 
 	return c
 }
 
-// schedules connects to the schedules in Redis. Those that are added are the queue's.
-func (a *app) schedules(ctx context.Context, queue string, log *slog.Logger) (*tasks.Schedules, *tasks.Client, error) {
+// schedules connects to the schedules in Redis, for a command that neither adds nor submits one.
+func (a *app) schedules(ctx context.Context) (*tasks.Schedules, error) {
+	client, err := a.scheduleClient(ctx, a.knownStore, "", nil)
+	if err != nil {
+		return nil, err
+	}
+	return client.Schedules(), nil
+}
+
+// scheduleClient connects to the Redis of schedules. Those that are added are the queue's and the store's.
+func (a *app) scheduleClient(ctx context.Context, open func(context.Context) (*artifact.Store, error), queue string, log *slog.Logger) (*tasks.Client, error) {
 	if a.redis == "" {
-		return nil, nil, usage("schedule needs --redis").WithHint("schedules live in Redis, and outlast this process")
+		return nil, usage("schedule needs --redis").WithHint("schedules live in Redis, and outlast this process")
 	}
-	store, err := a.openStore(ctx)
+	store, err := open(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	client, err := a.clientOf(ctx, store, queue, log)
-	if err != nil {
-		return nil, nil, err
-	}
-	return client.Schedules(), client, nil
+	return a.clientOf(ctx, store, queue, log)
 }
 
 // scheduled is what a schedule submits: the command line of submit, as far as it shapes the run.
@@ -145,10 +151,11 @@ func (s *scheduleAdd) run(c *cobra.Command, args []string) error {
 	if s.schedule.Submission, err = json.Marshal(sub); err != nil {
 		return err
 	}
-	list, _, err := s.schedules(ctx, s.queue, nil)
+	client, err := s.scheduleClient(ctx, s.openStore, s.queue, nil)
 	if err != nil {
 		return err
 	}
+	list := client.Schedules()
 	add := list.Add
 	if s.replace {
 		add = list.Replace
@@ -276,7 +283,7 @@ func (a *app) scheduleChangeCommand(verb, short, done string, change func(*tasks
 	return &cobra.Command{
 		Use: verb + " NAME...", Short: short, Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeSchedules(-1),
 		RunE: func(c *cobra.Command, args []string) error {
-			list, _, err := a.schedules(c.Context(), "", nil)
+			list, err := a.schedules(c.Context())
 			if err != nil {
 				return err
 			}
@@ -295,7 +302,7 @@ func (a *app) scheduleTickCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "tick NAME", Aliases: []string{"trigger"}, Short: "Submit the run of a schedule now, paused or not, besides its other ticks", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeSchedules(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			list, _, err := a.schedules(c.Context(), "", nil)
+			list, err := a.schedules(c.Context())
 			if err != nil {
 				return err
 			}
@@ -320,7 +327,7 @@ day of --to included; or a moment, 2026-11-24T06:00 or 2026-11-24T06:00:00+01:00
 			if from == "" || to == "" {
 				return usage("backfill needs --from and --to").WithHint("for example --from 2026-11-01 --to 2026-11-24")
 			}
-			list, _, err := a.schedules(c.Context(), "", nil)
+			list, err := a.schedules(c.Context())
 			if err != nil {
 				return err
 			}
@@ -376,7 +383,7 @@ func (a *app) completeSchedules(most int) cobra.CompletionFunc {
 		if err := environment(c.Flags()); err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
-		list, _, err := a.schedules(context.Background(), "", nil)
+		list, err := a.schedules(context.Background())
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

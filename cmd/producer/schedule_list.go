@@ -64,7 +64,7 @@ func (a *app) scheduleListCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List the schedules", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			list, _, err := a.schedules(c.Context(), "", nil)
+			list, err := a.schedules(c.Context())
 			if err != nil {
 				return err
 			}
@@ -141,7 +141,7 @@ func (a *app) scheduleShowCommand() *cobra.Command {
 			if limit < 0 {
 				return usage("--limit is %d", limit).WithHint("want a number of ticks, or 0 for all")
 			}
-			list, _, err := a.schedules(c.Context(), "", nil)
+			list, err := a.schedules(c.Context())
 			if err != nil {
 				return err
 			}

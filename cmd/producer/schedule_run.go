@@ -58,7 +58,7 @@ func (s *schedulerProcess) run(ctx context.Context) error {
 	}
 	ctx, stop := s.interruptible(ctx)
 	defer stop()
-	_, client, err := s.schedules(ctx, s.queue, slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	client, err := s.scheduleClient(ctx, s.openStore, s.queue, slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		return interrupted(ctx, err)
 	}
