@@ -32,7 +32,7 @@ type Config struct {
 	MaxRuns    int                   // runs that may be unfinished at a time before Submit refuses; 0 means 10,000
 	KeepState  time.Duration         // how long Redis keeps the state of a run that is over; 0 means 7 days
 	KeepTasks  time.Duration         // how long asynq keeps finished tasks for its monitor; 0 means an hour, less than a second none
-	Webhook    string                // http or https: workers post a Notification there of every run that ends, and again for a day while it does not take it; empty: nowhere
+	Webhook    string                // http or https: workers post a Notification there of every run that ends once the first of them has it, and again for a day while it does not take it; empty: nowhere
 }
 
 // How long things are kept or waited for, and how often they are tried.

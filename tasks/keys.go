@@ -25,6 +25,9 @@ func (k keyspace) reconcileLock(store string) string { return string(k) + ":reco
 // ended is a sorted set of runs of a store that the webhook is to be told of, by the time of their end.
 func (k keyspace) ended(store string) string { return string(k) + ":ended:" + store }
 
+// hooked is a key for each store, there while one of its workers has a webhook, and for notifyFor after that.
+func (k keyspace) hooked(store string) string { return string(k) + ":hooked:" + store }
+
 // notifyLock is a key for each store: one worker at a time tells the webhook.
 func (k keyspace) notifyLock(store string) string { return string(k) + ":notifying:" + store }
 

@@ -85,6 +85,9 @@ func (w *Worker) notify(ctx context.Context, refused map[string]refusal) error {
 		return err
 	}
 	defer func() { _ = w.redis.Del(context.WithoutCancel(ctx), lock).Err() }() // it ends by itself, too
+	if err := w.beginToNotify(ctx); err != nil {
+		return err
+	}
 	ended := w.key.ended(w.storeID())
 	start := time.Now()
 	old := strconv.FormatInt(start.Add(-notifyFor).UnixMilli(), 10)
@@ -118,6 +121,21 @@ func (w *Worker) notify(ctx context.Context, refused map[string]refusal) error {
 		}
 	}
 	return failed
+}
+
+// beginToNotify lets a webhook that is new be told of no run that ended before its first worker was made. It is not new while any worker
+// of the store has had one within notifyFor: what ended since is told.
+func (w *Worker) beginToNotify(ctx context.Context) error {
+	hooked := w.key.hooked(w.storeID())
+	n, err := w.redis.Exists(ctx, hooked).Result()
+	if err == nil && n == 0 {
+		before := "(" + strconv.FormatInt(w.info.StartedAt.UnixMilli(), 10)
+		err = w.redis.ZRemRangeByScore(ctx, w.key.ended(w.storeID()), "-inf", before).Err()
+	}
+	if err != nil {
+		return err
+	}
+	return w.redis.Set(ctx, hooked, w.info.ID, notifyFor).Err()
 }
 
 // refuse puts a run off.

@@ -2,24 +2,89 @@ package tasks
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
+// notifying makes a worker with a webhook, for its rounds alone.
+func (b *bench) notifying(url string) *Worker {
+	b.t.Helper()
+	c := b.config
+	c.Webhook = url
+	w, err := NewWorker(c, WorkerOptions{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return w
+}
+
+// end lets a worker without a webhook do some runs, and returns the last.
+func (b *bench) end(runs int) (last string) {
+	b.t.Helper()
+	_, stop := b.worker(WorkerOptions{Concurrency: 1})
+	defer stop()
+	for range runs {
+		last = b.submit(diamond())
+		b.wait(last)
+	}
+	return last
+}
+
+// A webhook is told of the runs that end from the first worker on that has it: neither of earlier ones, nor only of those that
+// end while that worker lives.
+func TestWebhookThatIsNew(t *testing.T) {
+	ctx := context.Background()
+	b := newBench(t, "")
+	var told []string
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var n Notification
+		if err := json.NewDecoder(r.Body).Decode(&n); err != nil {
+			t.Error(err)
+		}
+		told = append(told, n.RunID)
+	}))
+	defer server.Close()
+	round := func(w *Worker, want ...string) {
+		t.Helper()
+		told = nil
+		if err := w.notify(ctx, map[string]refusal{}); err != nil || !slices.Equal(told, want) {
+			t.Errorf("told of %v, want %v; %v", told, want, err)
+		}
+	}
+	ended := func() []string {
+		t.Helper()
+		runs, err := b.client.redis.ZRange(ctx, b.client.key.ended(b.store.ID()), 0, -1).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return runs
+	}
+	old := b.end(2)
+	if !slices.Contains(ended(), old) {
+		t.Fatalf("the run that ended before is not listed: %v", ended())
+	}
+	for at := time.Now().UnixMilli(); time.Now().UnixMilli() == at; { // the end of a run is known to the millisecond
+		runtime.Gosched()
+	}
+	first := b.notifying(server.URL)
+	second := b.end(1) // before the first round
+	round(first, second)
+	third := b.end(1) // while no worker has the webhook
+	round(b.notifying(server.URL), third)
+}
+
 // A webhook that takes nothing is left alone for a while after each try, and keeps the reconciler from nothing.
 func TestWebhookThatFails(t *testing.T) {
 	ctx := context.Background()
 	b := newBench(t, "")
-	_, stop := b.worker(WorkerOptions{Concurrency: 1})
 	const runs = 3
-	for range runs {
-		b.wait(b.submit(diamond()))
-	}
-	stop()
 	var asked, answer atomic.Int32
 	answer.Store(http.StatusInternalServerError)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -27,11 +92,8 @@ func TestWebhookThatFails(t *testing.T) {
 		w.WriteHeader(int(answer.Load()))
 	}))
 	defer server.Close()
-	b.config.Webhook = server.URL
-	w, err := NewWorker(b.config, WorkerOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := b.notifying(server.URL)
+	b.end(runs)
 	w.reconcile(ctx)
 	if n := asked.Load(); n != 0 {
 		t.Fatalf("the reconciler asked the webhook %d times: one that hangs would keep it from its work", n)
@@ -66,18 +128,10 @@ func TestWebhookThatFails(t *testing.T) {
 // A webhook that does not answer is asked once in a round, for another worker may be waiting.
 func TestWebhookThatIsSilent(t *testing.T) {
 	b := newBench(t, "")
-	_, stop := b.worker(WorkerOptions{Concurrency: 1})
-	for range 3 {
-		b.wait(b.submit(diamond()))
-	}
-	stop()
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
-	b.config.Webhook = server.URL
-	w, err := NewWorker(b.config, WorkerOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := b.notifying(server.URL)
+	b.end(3)
 	refused := map[string]refusal{}
 	if err := w.notify(context.Background(), refused); !errors.Is(err, errNoAnswer) || len(refused) != 1 {
 		t.Errorf("got %v, put off %d runs", err, len(refused))

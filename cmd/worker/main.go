@@ -108,7 +108,7 @@ AWS_REGION the region unless the store's address does, and TMPDIR is where large
 	f.IntVar(&s.concurrency, "concurrency", runtime.GOMAXPROCS(0), "`number` of stages at a time")
 	f.IntVar(&s.cores, "cores", runtime.GOMAXPROCS(0), "`number` of goroutines that one stage may keep busy")
 	f.StringVar(&s.memory, "memory", "", "`size`, such as 4GiB, that stages may declare to need at a time (default: what this process may have)")
-	f.StringVar(&s.webhook, "webhook", "", "http or https `URL` that is sent a JSON summary of every run that ends, for a day until it takes it; give it to all workers")
+	f.StringVar(&s.webhook, "webhook", "", "http or https `URL` that is sent a JSON summary of every run that ends from now on, for a day until it takes it; give it to all workers")
 	f.DurationVar(&s.grace, "grace", 20*time.Second, "`duration` for which stages may run on after SIGTERM")
 	f.StringVar(&s.logFormat, "log-format", "text", "`format` of the log: text or json")
 	f.StringVar(&s.logLevel, "log-level", "info", "`level` of the log: debug, info, warn or error")
