@@ -32,6 +32,7 @@ const Schema = "hashline.submit/1"
 const (
 	Detached = "DETACHED" // the command left the run to its workers
 	Rejected = "REJECTED" // no run was created
+	Unknown  = "UNKNOWN"  // it is not over as far as the store knows, and Redis has no trace of it
 )
 
 // Document is the answer to a submission. Times are seconds, sizes bytes, moments RFC 3339 in UTC, digests
@@ -145,6 +146,7 @@ type Counts struct {
 	Cached   int `json:"cached"`
 	Failed   int `json:"failed"`
 	Skipped  int `json:"skipped"`
+	Canceled int `json:"canceled"`
 }
 
 // Submission is what a run record keeps of the command that made it.
@@ -247,6 +249,8 @@ func (d *Document) stage(s *pipeline.StageRecord) {
 		d.Counts.Failed++
 	case pipeline.Skipped:
 		d.Counts.Skipped++
+	case pipeline.Canceled:
+		d.Counts.Canceled++
 	}
 	switch s.Cache {
 	case pipeline.CacheHit:

@@ -49,6 +49,7 @@ func record(t *testing.T, s *artifact.Store) *pipeline.RunRecord {
 			done("evaluate:tree", "evaluate", "off", put(t, s, "metrics", `{"model":"tree","kind":"decision_tree","engine":"native","metrics":{"accuracy":0.5,"roc_auc":null}}`)),
 			{Name: "plot:tree", Kind: "plot_model", Status: pipeline.Failed, Cache: "miss", Attempts: 2},
 			{Name: "plot_results", Kind: "plot_results", Status: pipeline.Skipped, SkipReason: "needs plot:tree, which failed"},
+			{Name: "eda", Kind: "eda", Status: pipeline.Canceled},
 		},
 		Error: &pipeline.Error{Class: pipeline.ClassBadInput, Message: "it is bad", Stage: "plot:tree"}}
 }
@@ -60,7 +61,7 @@ func TestBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Counts{Stages: 6, Computed: 4, Cached: 1, Failed: 1, Skipped: 1}); d.Counts != want {
+	if want := (Counts{Stages: 7, Computed: 4, Cached: 1, Failed: 1, Skipped: 1, Canceled: 1}); d.Counts != want {
 		t.Errorf("counts: got %+v, want %+v", d.Counts, want)
 	}
 	if d.Input.Rows != 10 || d.Input.Columns != 2 || *d.Input.Bytes != 12 || d.Input.Name != "x.csv" {

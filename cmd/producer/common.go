@@ -19,6 +19,7 @@ import (
 	"github.com/hashline/hashline/artifact/s3"
 	"github.com/hashline/hashline/pipeline"
 	"github.com/hashline/hashline/stages"
+	"github.com/hashline/hashline/summary"
 	"github.com/hashline/hashline/tasks"
 )
 
@@ -152,10 +153,26 @@ func (a *app) record(ctx context.Context, store *artifact.Store, id string) (*pi
 	}
 	now, err := client.Record(ctx, id)
 	if errors.Is(err, tasks.ErrNoRun) {
-		r.Status = pipeline.Interrupted // Redis lost it
-		return r, false, nil
+		r.Status, err = lost(ctx, client, store)
+		return r, false, err
 	}
 	return now, true, err
+}
+
+// lost is the status of a run that is not over as far as the store knows, and of which Redis has no trace. Where workers of the
+// store are alive, it is the Redis of the run, which has lost it; else it may be another one, or another prefix.
+func lost(ctx context.Context, client *tasks.Client, store *artifact.Store) (string, error) {
+	workers, err := client.Workers(ctx)
+	if slices.ContainsFunc(workers, func(w tasks.WorkerInfo) bool { return w.Store == store.ID() }) {
+		return pipeline.Interrupted, err
+	}
+	return summary.Unknown, err
+}
+
+// unknown says why the status of a run is UNKNOWN, and what to do.
+func unknown(run string) *pipeline.Error {
+	return usage("Redis has no trace of run %s, which is not over as far as the store knows", run).
+		WithHint("give the --redis and --redis-prefix that it was submitted with; if Redis has lost it, `producer retry %s` runs it again", run)
 }
 
 const (

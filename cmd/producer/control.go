@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/pipeline"
+	"github.com/hashline/hashline/summary"
 	"github.com/hashline/hashline/tasks"
 )
 
@@ -25,6 +26,8 @@ func (a *app) controlled(ctx context.Context, prefix string) (*resolved, *tasks.
 	}
 	id := r.record.RunID
 	switch {
+	case r.record.Status == summary.Unknown:
+		return nil, nil, unknown(id)
 	case !r.live && r.record.Status == pipeline.Succeeded:
 		return nil, nil, usage("run %s is over: %s", id, r.record.Status).WithHint("`producer retry %s --all` or `producer rerun %s` runs it again", id, id)
 	case !r.live:

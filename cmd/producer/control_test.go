@@ -96,7 +96,7 @@ func TestControl(t *testing.T) {
 	if p := start(t, store, "events", second, "--redis", url, "-f"); p.Wait() != 0 || !strings.Contains(p.Out.String(), pipeline.RunCanceled) {
 		t.Errorf("events: got %s%s", p.Out, p.Err)
 	}
-	if show = do("show", second); !strings.Contains(show, "a mistake") || !strings.Contains(show, "preprocess was canceled: it was told to stop") {
+	if show = do("show", second); !strings.Contains(show, "a mistake") || !matches(`(?m)^stages .* [0-9]+ canceled$`, show) || !strings.Contains(show, "preprocess was canceled: it was told to stop") {
 		t.Errorf("show: got %s", show)
 	}
 	_, stderr, code = call(t, store, "cancel", second, "--redis", url)

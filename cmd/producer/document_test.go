@@ -38,7 +38,7 @@ const contract = `{
    "action_key": "digest?", "code": "digest?", "worker": "text", "queued_s": "number", "fetch_s": "number", "compute_s": "number", "store_s": "number",
    "started_at": "time?", "finished_at": "time?", "needs": ["name"], "expanded_by": "text",
    "outputs": [{"name": "name", "class": "result|view", "media_type": "name", "digest": "digest", "bytes": "count"}], "reason": "text", "error?": "ERROR"}],
- "counts": {"stages": "count", "computed": "count", "cached": "count", "failed": "count", "skipped": "count"},
+ "counts": {"stages": "count", "computed": "count", "cached": "count", "failed": "count", "skipped": "count", "canceled": "count"},
  "warnings": [{"code": "name", "message": "name", "column": "text"}],
  "report_path": "name?", "out_dir": "name?", "error?": "ERROR"}`
 

@@ -67,9 +67,19 @@ func printSummary(w io.Writer, d *summary.Document) {
 	if d.Counts.Failed > 0 || d.Counts.Skipped > 0 {
 		fmt.Fprintf(t, ", %d failed, %d skipped", d.Counts.Failed, d.Counts.Skipped)
 	}
+	if d.Counts.Canceled > 0 {
+		fmt.Fprintf(t, ", %d canceled", d.Counts.Canceled)
+	}
 	fmt.Fprintln(t)
 	queued, fetch, compute, stored := d.Times()
-	fmt.Fprintf(t, "time\t%.3f s; over all stages: queued %.3f, fetch %.3f, compute %.3f, store %.3f\n", d.WallS, queued, fetch, compute, stored)
+	wall := fmt.Sprintf("%.3f s; ", d.WallS)
+	switch {
+	case d.FinishedAt == nil && d.WallS == 0: // nobody knows when it ended
+		wall = ""
+	case d.FinishedAt == nil:
+		wall = fmt.Sprintf("%.3f s so far; ", d.WallS)
+	}
+	fmt.Fprintf(t, "time\t%sover all stages: queued %.3f, fetch %.3f, compute %.3f, store %.3f\n", wall, queued, fetch, compute, stored)
 	if d.ResultDigest != "" {
 		fmt.Fprintf(t, "result\t%s\n", d.ResultDigest)
 	}

@@ -100,6 +100,20 @@ func TestDetach(t *testing.T) {
 	if out, _, _ := call(t, store, "show", id, "--redis", url); !strings.Contains(out, pipeline.Running) {
 		t.Errorf("show: got %s", out)
 	}
+	if out, _, _ := call(t, store, "show", id, "--redis", url); !matches(`(?m)^time +[0-9.]+ s so far; `, out) || strings.Contains(out, " 0.000 s so far") {
+		t.Errorf("the time of a run that is not over: got %s", out)
+	}
+	// Under another prefix there is no trace of the run: nobody says that it was interrupted, which a worker of the store could tell.
+	other := []string{"--redis", url, "--redis-prefix", "mistyped"}
+	if out, _, _ := call(t, store, append([]string{"runs"}, other...)...); !matches(id+` +UNKNOWN`, out) {
+		t.Errorf("runs under another prefix: got %s", out)
+	}
+	if out, stderr, code := call(t, store, append([]string{"show", id}, other...)...); code != 0 || !strings.Contains(out, "UNKNOWN") || !strings.Contains(stderr, "give the --redis and --redis-prefix that it was submitted with") {
+		t.Errorf("show under another prefix: got %d, %s%s", code, out, stderr)
+	}
+	if _, stderr, code := call(t, store, append([]string{"cancel", id}, other...)...); code != 2 || !strings.Contains(stderr, "Redis has no trace of run "+id) {
+		t.Errorf("cancel under another prefix: got %d, %s", code, stderr)
+	}
 	if _, stderr, code := call(t, store, "events", id); code != 2 || !strings.Contains(stderr, "is not over; its events are in Redis") {
 		t.Errorf("events without --redis: got %d, %s", code, stderr)
 	}

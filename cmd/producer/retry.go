@@ -86,7 +86,7 @@ func (s *submission) retry(ctx context.Context, prefix string, mode tasks.RetryM
 		if len(s.tags) > 0 {
 			r.Tags = s.tagMap()
 		}
-		if old.record.Status == pipeline.Interrupted { // nobody knows how far it came but the cache
+		if old.record.Status == pipeline.Interrupted || old.record.Status == summary.Unknown { // nobody knows how far it came but the cache
 			return s.submitAgain(ctx, e, old.record, plan, r)
 		}
 		return e.client.Retry(ctx, old.record.RunID, mode, r)

@@ -162,6 +162,9 @@ func (a *app) showCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if r.live {
+				d.WallS = max(0, time.Since(r.record.CreatedAt).Seconds())
+			}
 			if _, err := r.store.Run(ctx, r.record.RunID, reportDocument); err == nil {
 				d.ReportPath = summary.Text(r.store.RunLocation(r.record.RunID, reportDocument))
 			}
@@ -169,6 +172,9 @@ func (a *app) showCommand() *cobra.Command {
 				return writeJSON(a.out, d)
 			}
 			printSummary(a.out, d)
+			if r.record.Status == summary.Unknown {
+				a.tell(unknown(r.record.RunID))
+			}
 			return a.printStages(d, r.record)
 		},
 	}
