@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -53,6 +54,9 @@ func (s *schedulerProcess) run(ctx context.Context) error {
 		path, err := filepath.Abs(f)
 		if err != nil {
 			return err
+		}
+		if info, err := os.Stat(path); err != nil || !info.IsDir() {
+			return usage("--files: there is no folder %s that can be read", path).WithHint("make it, or name the folder with the files that schedules submit")
 		}
 		s.folders[i] = path
 	}

@@ -190,6 +190,8 @@ func TestScheduleUsage(t *testing.T) {
 		{"backfill there --from 2026-01-02 --to 2026-01-01", `schedule there has no ticks from`},
 		{"add there --cron @daily", `there is a schedule there already`},
 		{"run --poll -1s", `--poll is -1s`},
+		{"run --files /nonexistent", `--files: there is no folder /nonexistent that can be read\n +make it`},
+		{"run --files FILE", `--files: there is no folder .*csv`},
 	} {
 		if c.args == "backfill there --from 2026-01-01 --to yesterday" {
 			ok(t, store, "schedule", "add", "there", "--cron", "@hourly", "--redis", url)

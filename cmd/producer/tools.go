@@ -116,8 +116,15 @@ func (a *app) initCommand() *cobra.Command {
 	var file string
 	var force bool
 	c := &cobra.Command{
-		Use: "init", Short: "Write a pipeline file that explains every field", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		Use: "init [FILE]", Short: "Write a pipeline file that explains every field", Args: cobra.MaximumNArgs(1),
+		Example: "  producer init\n  producer init sales.yaml",
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				if c.Flags().Changed("output") {
+					return usage("init writes one file, and %.60q and --output name one each", args[0]).WithHint("leave one out")
+				}
+				file = args[0]
+			}
 			if file == "-" {
 				_, err := a.out.Write(stages.Commented())
 				return err
@@ -141,7 +148,7 @@ func (a *app) initCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVarP(&file, "output", "o", "pipeline.yaml", "`file` to write, - for standard output")
+	c.Flags().StringVarP(&file, "output", "o", "pipeline.yaml", "`file` to write, as FILE; - for standard output")
 	c.Flags().BoolVar(&force, "force", false, "overwrite an existing file")
 	return c
 }
