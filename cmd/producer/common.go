@@ -88,6 +88,14 @@ func plain(s string) string {
 	return b.String()
 }
 
+// counted is a number of things in words.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // safeName makes a file name of a name: what a file system or a shell might take for something else becomes _.
 func safeName(s string) string {
 	return strings.Map(func(r rune) rune {

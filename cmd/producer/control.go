@@ -215,7 +215,7 @@ func (a *app) poolsCommand() *cobra.Command {
 			if limit < 0 {
 				fmt.Fprintf(a.out, "pool %s is not bounded\n", args[0])
 			} else {
-				fmt.Fprintf(a.out, "pool %s runs %d stages at a time\n", args[0], limit)
+				fmt.Fprintf(a.out, "pool %s runs %s at a time\n", args[0], counted(limit, "stage"))
 			}
 			return nil
 		},

@@ -351,7 +351,7 @@ day of --to included; or a moment, 2026-11-24T06:00 or 2026-11-24T06:00:00+01:00
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.out, "%d ticks will be submitted; %d have a run already or wait for it\n", queued, present)
+			fmt.Fprintf(a.out, "%s will be submitted; %d had a run already or waited for it\n", counted(queued, "tick"), present)
 			return a.tellSchedulers(c.Context(), list, []tasks.ScheduleState{*state})
 		},
 	}

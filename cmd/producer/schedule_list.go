@@ -203,7 +203,7 @@ func (a *app) printSchedule(s *tasks.ScheduleState) {
 	}
 	line("queue", r.Queue)
 	if r.Pending > 0 {
-		line("pending", fmt.Sprintf("%d ticks", r.Pending))
+		line("pending", counted(r.Pending, "tick"))
 	}
 	line("problem", r.Problem)
 	_ = t.Flush()

@@ -115,14 +115,14 @@ func TestCronAndBackfill(t *testing.T) {
 	}
 	p := scheduler(t, store, url, dir)
 	out = ok(t, store, "schedule", "backfill", "daily", "--from", "2026-03-28", "--to", "2026-03-31", "--redis", url)
-	if out != "4 ticks will be submitted; 0 have a run already or wait for it\n" {
+	if out != "4 ticks will be submitted; 0 had a run already or waited for it\n" {
 		t.Errorf("backfill: got %s", out)
 	}
 	p.Await(`daily 2026-03-28T01:30:00Z SUBMITTED run`)
 	p.Await(`daily 2026-03-29T01:00:00Z SUBMITTED run`) // the clocks were changed
 	p.Await(`daily 2026-03-30T00:30:00Z SUBMITTED run`)
 	p.Await(`daily 2026-03-31T00:30:00Z FAILED there is no such file`)
-	if out = ok(t, store, "schedule", "backfill", "daily", "--from", "2026-03-28", "--to", "2026-03-31T23:00", "--redis", url); !strings.HasPrefix(out, "0 ticks will be submitted; 4 have") {
+	if out = ok(t, store, "schedule", "backfill", "daily", "--from", "2026-03-28", "--to", "2026-03-31T23:00", "--redis", url); !strings.HasPrefix(out, "0 ticks will be submitted; 4 had") {
 		t.Errorf("backfill again: got %s", out)
 	}
 	ok(t, store, "schedule", "add", "elsewhere", customerFile(t, 50), "--redis", url, "--cron", "@yearly", "--target", "churned", "--replace")

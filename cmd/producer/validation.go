@@ -36,7 +36,7 @@ func printValidation(w io.Writer, runID string, v *summary.Validation) {
 // printSearch lists the candidates that are ahead, and the best of each model.
 func printSearch(w io.Writer, runID string, v *summary.Validation) {
 	head := v.Ranking()
-	fmt.Fprintf(w, "search: %d candidates by %s, mean ± standard deviation over %d folds of the %d rows to train on\n", len(v.Candidates), head[0].Title, v.Folds, v.Rows)
+	fmt.Fprintf(w, "search: %s by %s, mean ± standard deviation over %d folds of the %d rows to train on\n", counted(len(v.Candidates), "candidate"), head[0].Title, v.Folds, v.Rows)
 	table := [][]string{{"", "candidate"}}
 	for _, f := range head {
 		table[0] = append(table[0], f.Title)

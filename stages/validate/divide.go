@@ -160,7 +160,15 @@ func foldsOf(d *dataset.Dataset, p *Params, seed uint64) ([]int32, error) {
 func warnRare(c *pipeline.Call, d *dataset.Dataset, p *Params) {
 	for class, n := range d.Counts() {
 		if p.Method == splitdata.Stratified && n > 0 && n < p.Folds {
-			c.Warn("RARE_CLASS", fmt.Sprintf("the class %s has %d rows to train on, fewer than the %d folds: some folds do not have it", csv.Quote(d.Classes[class]), n, p.Folds), "")
+			c.Warn("RARE_CLASS", rare(d.Classes[class], n, p.Folds), "")
 		}
 	}
+}
+
+func rare(class string, n, folds int) string {
+	rows := "rows"
+	if n == 1 {
+		rows = "row"
+	}
+	return fmt.Sprintf("the class %s has %d %s to train on, fewer than the %d folds: some folds do not have it", csv.Quote(class), n, rows, folds)
 }

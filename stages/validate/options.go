@@ -55,15 +55,12 @@ const saltOptions = 0x6f707473
 // fit trains a model and learns the options. The calibration is fitted on the predictions of rows by what was trained without
 // them, as scikit-learn's CalibratedClassifierCV(ensemble=False) does, and the threshold chosen on the same, calibrated.
 func (o Options) fit(c *pipeline.Call, t train.Trainer, params any, d *dataset.Dataset) (*model.Model, error) {
+	if err := o.fits(d); err != nil { // before a training that may take long
+		return nil, err
+	}
 	m, err := t.Fit(c, params, d)
 	if err != nil || o.IsZero() {
 		return m, err
-	}
-	if d.Numeric() {
-		return nil, pipeline.BadInput("calibration and thresholds are for classes, and the target is a number").WithHint("leave them out")
-	}
-	if o.Threshold != nil && len(d.Classes) != 2 {
-		return nil, pipeline.BadInput("a threshold decides between two classes, and the target has %d", len(d.Classes)).WithHint("leave it out, or take a target such as COLUMN == TEXT")
 	}
 	proba, y, err := o.outside(c, t, params, d)
 	if err != nil {
@@ -87,6 +84,17 @@ func (o Options) fit(c *pipeline.Call, t train.Trainer, params any, d *dataset.D
 		m.Decision = &model.Decision{Threshold: chosen.Threshold, FalsePositive: o.Threshold.FalsePositive, FalseNegative: o.Threshold.FalseNegative}
 	}
 	return m, nil
+}
+
+// fits holds the options to the target.
+func (o Options) fits(d *dataset.Dataset) error {
+	if d.Numeric() && !o.IsZero() {
+		return pipeline.BadInput("calibration and thresholds are for classes, and the target is a number").WithHint("leave them out")
+	}
+	if o.Threshold != nil && len(d.Classes) != 2 {
+		return pipeline.BadInput("a threshold decides between two classes, and the target has %d", len(d.Classes)).WithHint("leave it out, or take a target such as COLUMN == TEXT")
+	}
+	return nil
 }
 
 // outside returns what is predicted of rows by what was trained without them, and their classes; of a split by time that of
