@@ -26,7 +26,7 @@ import (
 // Search says which settings of the models are tried.
 type Search struct {
 	Kind    string                    `yaml:"kind,omitempty"`    // grid or random; default grid
-	Samples int                       `yaml:"samples,omitempty"` // of a random search: candidates of each model; default 20
+	Samples int                       `yaml:"samples,omitempty"` // of a random search: candidates of each model, of which equal ones count once; default 20
 	Seed    *uint64                   `yaml:"seed,omitempty"`    // of a random search; default the pipeline's
 	Scoring string                    `yaml:"scoring,omitempty"` // the figure that ranks
 	Models  map[string]map[string]any `yaml:"models"`            // model -> parameter -> list of values, or distribution
@@ -308,7 +308,8 @@ func friendly(err error) error {
 	return nil
 }
 
-// candidates are the models with the settings that are to be compared: one for each model, or those of the search.
+// candidates are the models with the settings that are to be compared: one for each model, or those of the search, equal
+// ones once.
 func (s *Spec) candidates() ([]validate.Candidate, error) {
 	var list []validate.Candidate
 	for _, m := range s.ModelNames() {
@@ -320,6 +321,7 @@ func (s *Spec) candidates() ([]validate.Candidate, error) {
 		if err != nil {
 			return nil, err
 		}
+		seen := map[string]bool{}
 		for i, params := range tried {
 			if err := friendly(checkParams(kind, params)); err != nil {
 				return nil, fmt.Errorf("candidate %d of %s: %w", i+1, m, err)
@@ -328,9 +330,13 @@ func (s *Spec) candidates() ([]validate.Candidate, error) {
 			if err != nil {
 				return nil, fmt.Errorf("candidate %d of %s: %w", i+1, m, friendly(err))
 			}
+			if seen[string(raw)] { // a list repeats a value, as 1 and 1.0, or chance does
+				continue
+			}
+			seen[string(raw)] = true
 			c := validate.Candidate{Name: m, Model: m, Trainer: kind, Params: raw, Options: s.options(m)}
 			if s.Search != nil {
-				c.Name = fmt.Sprintf("%s.%d", m, i+1)
+				c.Name = fmt.Sprintf("%s.%d", m, len(seen))
 			}
 			list = append(list, c)
 		}

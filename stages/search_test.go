@@ -54,6 +54,32 @@ models:
 	}
 }
 
+// Candidates that are equal are one, whether a list repeats a value or chance does.
+func TestEqualCandidatesAreOne(t *testing.T) {
+	s, err := searched(`
+models:
+  decision_tree: {max_depth: [3, 3, 5, 3]}
+  logistic_regression: {c: [1, 1.0, 1e0, 2]}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Join([]string{
+		`decision_tree.1 train_decision_tree {"max_depth":3}`,
+		`decision_tree.2 train_decision_tree {"max_depth":5}`,
+		`logistic_regression.1 train_logistic_regression {"c":1}`,
+		`logistic_regression.2 train_logistic_regression {"c":2}`}, "\n")
+	if got := strings.Join(settingsOf(t, s), "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if s, err = searched("kind: random\nsamples: 50\nmodels: {decision_tree: {max_depth: {low: 2, high: 4}}}"); err != nil {
+		t.Fatal(err)
+	}
+	if got := settingsOf(t, s); len(got) != 3 {
+		t.Errorf("of three values there are %d candidates: %v", len(got), got)
+	}
+}
+
 // YAML 1.1 has no number 1e2, people do.
 func TestSearchOfNumbersWithExponents(t *testing.T) {
 	s, err := searched(`
