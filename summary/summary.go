@@ -53,6 +53,7 @@ type Document struct {
 	Seed         uint64             `json:"seed"`
 	PlanDigest   Text               `json:"plan_digest"`
 	ResultDigest Text               `json:"result_digest"`
+	LeftOut      []LeftOut          `json:"left_out"`
 	Split        Split              `json:"split"`
 	Baseline     Baseline           `json:"baseline"`
 	Models       []Model            `json:"models"`
@@ -82,6 +83,13 @@ type Target struct {
 	Classes    []string `json:"classes"`   // none of a regression
 	Positive   *string  `json:"positive"`  // of two classes, the one that precision, recall, F1 and the areas are of
 	ChosenBy   Text     `json:"chosen_by"` // flag, file or default
+}
+
+// LeftOut is a column that no model uses though nobody asked for that, and why.
+type LeftOut struct {
+	Column string `json:"column"`
+	Type   string `json:"type"`
+	Reason string `json:"reason"`
 }
 
 // Split is how the rows were divided.
@@ -169,7 +177,7 @@ type Shape struct {
 
 // New returns a document without a run.
 func New() *Document {
-	return &Document{Schema: Schema, Status: Rejected, Tags: map[string]string{}, Models: []Model{}, Stages: []Stage{}, Warnings: []artifact.Warning{},
+	return &Document{Schema: Schema, Status: Rejected, Tags: map[string]string{}, Models: []Model{}, Stages: []Stage{}, Warnings: []artifact.Warning{}, LeftOut: []LeftOut{},
 		Target: Target{Classes: []string{}}, Split: Split{TestSize: num.Float(math.NaN())}}
 }
 
@@ -277,6 +285,11 @@ func (d *Document) details(ctx context.Context, store *artifact.Store, r *pipeli
 		}
 		for _, c := range x.Preprocess.Target.Classes {
 			d.Target.Classes = append(d.Target.Classes, c.Class)
+		}
+		for _, c := range x.Preprocess.Columns {
+			if c.LeftOutByRule() {
+				d.LeftOut = append(d.LeftOut, LeftOut{c.Column, c.Type, c.Reason})
+			}
 		}
 		if c := d.Target.Classes; len(c) == 2 {
 			d.Target.Positive = &c[1]

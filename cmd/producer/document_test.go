@@ -24,6 +24,7 @@ const contract = `{
  "input": {"name": "text", "sha256": "digest?", "bytes": "count?", "rows": "count?", "columns": "count?", "builtin_sample": "bool"},
  "target": {"expression": "text", "task": "classification|regression?", "classes": ["text"], "positive": "text?", "chosen_by": "flag|file|default?"},
  "seed": "count", "plan_digest": "digest?", "result_digest": "digest?",
+ "left_out": [{"column": "name", "type": "name", "reason": "name"}],
  "split": {"method": "stratified|random|group|time?", "column": "text", "test_size": "number?", "train_rows": "count?", "test_rows": "count?"},
  "baseline": {"majority?": {"class": "text", "accuracy": "number"}, "stump?": {"feature": "name", "accuracy": "number", "roc_auc": "number?"},
    "mean?": {"value": "number", REGRESSION}, "cut?": {"feature": "name", REGRESSION}},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/chart"
+	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/metrics"
 	"github.com/hashline/hashline/ml/num"
 	"github.com/hashline/hashline/pipeline"
@@ -50,6 +52,7 @@ func printSummary(w io.Writer, d *summary.Document) {
 		}
 		fmt.Fprintln(w)
 	}
+	printLeftOut(w, d.LeftOut)
 	if len(d.Models) > 0 {
 		fmt.Fprintln(w)
 		printModels(w, d)
@@ -90,6 +93,23 @@ func printSummary(w io.Writer, d *summary.Document) {
 		fmt.Fprintf(t, "files\t%s\n", plain(*d.OutDir))
 	}
 	_ = t.Flush()
+}
+
+// printLeftOut names the columns that no model uses though nobody asked for that.
+func printLeftOut(w io.Writer, columns []summary.LeftOut) {
+	if len(columns) == 0 {
+		return
+	}
+	const most = 10
+	var parts []string
+	for _, c := range columns[:min(most, len(columns))] {
+		why := map[string]string{frame.Identifier.String(): "identifier", frame.Text.String(): "free text"}[c.Type]
+		parts = append(parts, short(plain(c.Column), 30)+" ("+cmp.Or(why, c.Reason)+")")
+	}
+	if more := len(columns) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	fmt.Fprintf(w, "left out: %s; --include COLUMN takes one all the same\n", strings.Join(parts, ", "))
 }
 
 func printModels(w io.Writer, d *summary.Document) {

@@ -49,6 +49,17 @@ type Decision struct {
 	Reason string `json:"reason"`
 }
 
+// Reasons of what somebody said.
+const (
+	excluded = "it was excluded"
+	unlisted = "the pipeline's list of features does not name it"
+)
+
+// LeftOutByRule reports whether the column is left out though nobody said so.
+func (d Decision) LeftOutByRule() bool {
+	return d.Use == "left_out" && d.Reason != excluded && d.Reason != unlisted
+}
+
 // maxPairs bounds the days between dates that are made without being asked for.
 const maxPairs = 10
 
@@ -168,13 +179,13 @@ func (h *chooser) column(c *frame.Column) {
 	included := slices.Contains(h.Include, c.Name)
 	switch {
 	case slices.Contains(h.Exclude, c.Name):
-		h.decide(c, "left_out", "it was excluded")
+		h.decide(c, "left_out", excluded)
 	case c.Type == frame.Date:
 		// dates are decided by derived
 	case included:
 		h.feature(c, "it was included")
 	case len(h.Columns) > 0 && !slices.Contains(h.Columns, c.Name):
-		h.decide(c, "left_out", "the pipeline's list of features does not name it")
+		h.decide(c, "left_out", unlisted)
 	case len(h.Columns) > 0:
 		h.feature(c, "the pipeline's list of features names it")
 	case c.Type == frame.Identifier:
@@ -235,7 +246,7 @@ func (h *chooser) derived(columns []*frame.Column, without string) error {
 		case constant(c):
 			h.decide(c, "left_out", "it has less than two distinct values")
 		default:
-			h.decide(c, "left_out", "the pipeline's list of features does not name it")
+			h.decide(c, "left_out", unlisted)
 		}
 	}
 	return nil
