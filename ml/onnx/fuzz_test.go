@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/hashline/hashline/ml/calibrate"
 	"github.com/hashline/hashline/ml/feature"
 	"github.com/hashline/hashline/ml/frame"
 	"github.com/hashline/hashline/ml/linear"
@@ -11,6 +12,15 @@ import (
 	"github.com/hashline/hashline/ml/onnx"
 	"github.com/hashline/hashline/ml/tree"
 )
+
+func parse(t testing.TB, b []byte) *model.Model {
+	t.Helper()
+	m, err := model.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
 
 // FuzzExport: whatever a model file holds, exporting it gives an error or a file, and the same bytes again.
 func FuzzExport(f *testing.F) {
@@ -24,19 +34,33 @@ func FuzzExport(f *testing.F) {
 	if m.Tree, err = tree.FitTree(columns, y, 2, tree.Options{}); err != nil {
 		f.Fatal(err)
 	}
-	b, err := json.Marshal(m)
-	if err != nil {
-		f.Fatal(err)
+	for _, linearly := range []bool{false, true} {
+		if linearly {
+			m.Tree = nil
+			if m.Linear, err = linear.Fit(columns, y, 2, linear.Options{}); err != nil {
+				f.Fatal(err)
+			}
+		}
+		for _, method := range []string{"", calibrate.Sigmoid, calibrate.Isotonic} {
+			seed := m
+			if method != "" {
+				if seed.Calibration, err = calibrate.Fit(method, []float64{0.8, 0.2, 0.6, 0.4, 0.3, 0.7, 0.7, 0.3, 0.9, 0.1, 0.1, 0.9}, y, 2); err != nil {
+					f.Fatal(err)
+				}
+			}
+			for _, decision := range []*model.Decision{nil, {Threshold: 0.4, FalsePositive: 2, FalseNegative: 3}} {
+				seed.Decision = decision
+				b, err := json.Marshal(seed)
+				if err != nil {
+					f.Fatal(err)
+				}
+				if _, err := onnx.Export(parse(f, b)); err != nil {
+					f.Fatalf("a seed that is exported to nothing: %v", err)
+				}
+				f.Add(b)
+			}
+		}
 	}
-	f.Add(b)
-	m.Tree = nil
-	if m.Linear, err = linear.Fit(columns, y, 2, linear.Options{}); err != nil {
-		f.Fatal(err)
-	}
-	if b, err = json.Marshal(m); err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := model.Parse(b)
 		if err != nil {
