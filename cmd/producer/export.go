@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/hashline/hashline/ml/model"
@@ -42,7 +44,7 @@ its fields, and how to compute predictions from them.`,
 				return err
 			}
 			if b, err = exported(b, format); err != nil {
-				return err
+				return foreign(r, err)
 			}
 			return a.deliver(b, file)
 		},
@@ -54,7 +56,10 @@ its fields, and how to compute predictions from them.`,
 
 func exported(b []byte, format string) ([]byte, error) {
 	m, err := model.Parse(b)
-	if err != nil || format == "json" {
+	switch {
+	case format == "json" && errors.Is(err, model.ErrUnknownKind): // the file is what is wanted
+		return b, nil
+	case err != nil || format == "json":
 		return b, err
 	}
 	return onnx.Export(m)

@@ -102,7 +102,7 @@ func newPredictor(ctx context.Context, r *resolved, name string) (*predictor, er
 	}
 	p := &predictor{}
 	if p.model, err = model.Parse(b); err != nil {
-		return nil, err
+		return nil, foreign(r, err)
 	}
 	if p.recipe, err = feature.ParseRecipe(p.model.Recipe); err != nil {
 		return nil, err
@@ -114,6 +114,14 @@ func newPredictor(ctx context.Context, r *resolved, name string) (*predictor, er
 	}
 	p.missing, err = missingTexts(ctx, r)
 	return p, err
+}
+
+// foreign says of a model that another program registers what to do.
+func foreign(r *resolved, err error) error {
+	if !errors.Is(err, model.ErrUnknownKind) {
+		return err
+	}
+	return usage("run %s: %v", r.record.RunID, err).WithHint("--format json exports the file for it; of the run's other models, name one that this program knows")
 }
 
 // explain gives an error about a value a hint that fits scoring.

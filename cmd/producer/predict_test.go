@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/csv"
+	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashline/hashline/artifact"
 	"github.com/hashline/hashline/ml/feature"
@@ -212,5 +214,49 @@ func TestCellOf(t *testing.T) {
 		if got := cellOf(c.class); got != c.want {
 			t.Errorf("%q: got %q, want %q", c.class, got, c.want)
 		}
+	}
+}
+
+// A model that another program registers is no damage: it is said what it is, and its file can be had.
+func TestModelOfAnotherProgram(t *testing.T) {
+	t.Parallel()
+	store, churn := t.TempDir(), customerFile(t, 100)
+	run := submitted(t, store, churn, "--target", "churned", "--models", "decision_tree")
+	var fields map[string]any
+	if err := json.Unmarshal(run.bytes("train:decision_tree", "model"), &fields); err != nil {
+		t.Fatal(err)
+	}
+	delete(fields, "tree")
+	fields["kind"], fields["own"] = "oracle", map[string]any{"knows": true}
+	b, err := json.Marshal(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, err := run.store.PutBytes(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := *run.record
+	record.RunID = artifact.NewRunID(time.Now())
+	for i, s := range record.Stages {
+		if s.Name == "train:decision_tree" {
+			record.Stages[i].Outputs = []artifact.Output{{Name: "model", Class: string(pipeline.Result), MediaType: "application/json", Ref: ref}}
+		}
+	}
+	text, err := record.MarshalIndented()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run.store.PutRun(t.Context(), record.RunID, pipeline.RecordDocument, text); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"predict", record.RunID, churn}, {"export", record.RunID, "decision_tree"}} {
+		_, stderr, code := call(t, store, args...)
+		if code != 2 || !strings.Contains(stderr, "run "+record.RunID+`: model: this program does not know the kind "oracle"; read it with the program that registers it`) || !strings.Contains(stderr, "--format json exports the file") {
+			t.Errorf("%v: exit code %d, %s", args, code, stderr)
+		}
+	}
+	if out := ok(t, store, "export", record.RunID, "decision_tree", "--format", "json"); out != string(b) {
+		t.Errorf("the file: got %s", out)
 	}
 }

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
@@ -20,6 +21,9 @@ type Predictor interface {
 // not panic whatever the file holds.
 type Decode func(b []byte, features []string, classes int) (Predictor, error)
 
+// ErrUnknownKind says that a model is of a kind that another program registers.
+var ErrUnknownKind = errors.New("this program does not know the kind")
+
 // own are the registered kinds.
 var own = map[string]Decode{}
 
@@ -35,7 +39,7 @@ func Register(kind string, decode Decode) {
 func (m *Model) readOwn(b []byte) error {
 	decode, ok := own[m.Kind]
 	if !ok {
-		return fmt.Errorf("model: this program does not know the kind %.40q; read it with the program that registers it", m.Kind)
+		return fmt.Errorf("model: %w %.40q; read it with the program that registers it", ErrUnknownKind, m.Kind)
 	}
 	var err error
 	if m.Own, err = decode(b, m.Columns, len(m.Classes)); err != nil {
