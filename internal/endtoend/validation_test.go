@@ -40,6 +40,36 @@ func TestValidationRepeats(t *testing.T) {
 	}
 }
 
+// A random search, with what calibrates and decides, is the same bits by one worker and by several that share it.
+func TestSearchRepeats(t *testing.T) {
+	t.Parallel()
+	args := []string{"--search", searchFile(t, "kind: random\nsamples: 4\nmodels: {decision_tree: {max_depth: {low: 2, high: 12}}, logistic_regression: {c: {low: 0.01, high: 10, log: true}}}"), "--cv", "2",
+		"--set", "models.decision_tree.calibration=isotonic", "--set", "models.decision_tree.threshold={cost_false_positive: 2, cost_false_negative: 1}", "--set", "importance.repeats=1"}
+	by := func(workers int) *document {
+		w := newWorld(t)
+		w.redis = needs.Redis(t).URL()
+		for range workers {
+			w.worker(1)
+		}
+		d := w.submit(args...)
+		took := map[string]bool{}
+		for _, s := range d.Stages {
+			took[s.Worker] = true
+		}
+		if len(took) < min(2, workers) {
+			t.Errorf("%d of %d workers took part", len(took), workers)
+		}
+		return d
+	}
+	one, three := by(1), by(3)
+	if one.ResultDigest != three.ResultDigest {
+		t.Errorf("result digest %s by three workers, %s by one", three.ResultDigest, one.ResultDigest)
+	}
+	if n := three.Counts.Computed; n != three.Counts.Stages || n < 2*2*4 {
+		t.Errorf("%d of %d stages were computed", n, three.Counts.Stages)
+	}
+}
+
 // A worker is killed in the middle of a search: another one finishes it, with the same bits, and what was done stays done.
 func TestKilledWorkerInSearch(t *testing.T) {
 	t.Parallel()
