@@ -34,6 +34,9 @@ var (
 	errTimeout     = errors.New("the stage took too long")
 )
 
+// errDeaf is the failure of a stage that is given up.
+var errDeaf = errors.New("it was told to stop and did not, so it was given up while it still ran")
+
 // errNotMine hands a task back to the queue without spending an attempt.
 var errNotMine = errors.New("another worker must run this")
 
@@ -328,20 +331,31 @@ func skipped(err error) *pipeline.SkippedError {
 	return e
 }
 
-// limit bounds the time of an attempt. One that does not stop though its time is over is given up: its failure is recorded while
-// it still runs, and what it does later finds the door closed.
+// limit bounds the time of an attempt. One that does not stop though its time is over, or its run was canceled, is given up: that
+// is recorded while it still runs, and what it does later finds the door closed. stop ends the watch.
 func (w *Worker) limit(ctx context.Context, r *result, log *slog.Logger) (work context.Context, stop func(), cancel func()) {
-	d := time.Duration(r.stage.Timeout)
-	if d <= 0 {
-		return ctx, func() {}, func() {}
+	work, cancel = ctx, func() {}
+	if d := time.Duration(r.stage.Timeout); d > 0 {
+		work, cancel = context.WithTimeoutCause(ctx, d, errTimeout)
 	}
-	work, cancel = context.WithTimeoutCause(ctx, d, errTimeout)
-	deaf := time.AfterFunc(d+w.deaf, func() {
-		log.Warn("a stage does not stop at the end of its time; it is given up")
+	ended := make(chan struct{})
+	forget := context.AfterFunc(work, func() {
+		why := context.Cause(work)
+		if !errors.Is(why, errTimeout) && !errors.Is(why, errRunCanceled) { // a worker that stops hands its stages over
+			return
+		}
+		deaf := time.NewTimer(w.deaf)
+		defer deaf.Stop()
+		select {
+		case <-ended:
+			return
+		case <-deaf.C:
+		}
+		log.Warn("a stage does not stop; it is given up", "because", why)
 		given := &result{payload: r.payload, stage: r.stage, out: &pipeline.Outcome{}, events: r.taken()}
-		w.persist(context.WithoutCancel(ctx), log, func() error { return w.fail(work, given, errTimeout) })
+		w.persist(context.WithoutCancel(ctx), log, func() error { return w.fail(work, given, errDeaf) })
 	})
-	return work, func() { deaf.Stop() }, cancel
+	return work, func() { forget(); close(ended) }, cancel
 }
 
 // runStage executes the stage.

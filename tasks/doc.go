@@ -62,7 +62,8 @@
 //	the run is canceled, or late     its context ends within milliseconds; one that is Always goes on
 //
 // A failed stage skips what needs it, unless the need says otherwise; other branches go on. A stage that heeds neither the end of
-// its time nor the stop of its worker is given up 5 seconds later, while it still runs.
+// its time, nor the cancellation of its run, nor the stop of its worker is given up 5 seconds later, while it still runs: it keeps
+// its slot until it ends, and what it makes then counts for nothing.
 //
 // # Graphs and control
 //

@@ -225,6 +225,41 @@ func TestTimeoutOfADeafStage(t *testing.T) {
 	}
 }
 
+// A run that is canceled ends, though a stage of it does not heed that; what the stage makes at last changes nothing.
+func TestCancelOfADeafStage(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		w, _ := b.worker(WorkerOptions{Concurrency: 1})
+		w.deaf = time.Millisecond
+		dir := t.TempDir()
+		id := b.submit(plan(stage("a", "gate", gateParams{Text: "a", Started: dir + "/started", Open: dir + "/open", Deaf: true}), stage("b", "text", textParams{"b"}, "a")))
+		waitForPrefix(t, dir+"/started", 1)
+		if err := b.client.Cancel(context.Background(), id, "enough"); err != nil {
+			t.Fatal(err)
+		}
+		r, _ := b.wait(id)
+		if r.Status != pipeline.Canceled || stageStatuses(r) != "a=CANCELED b=CANCELED" {
+			t.Errorf("status %s, %s", r.Status, stageStatuses(r))
+		}
+		if e := r.Stages[0].Error; e == nil || e.Class != pipeline.ClassCanceled || !strings.Contains(e.Message, "given up while it still ran") {
+			t.Errorf("error %+v", e)
+		}
+		if err := os.WriteFile(dir+"/open", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		until(t, func() bool { // the deaf one ends too
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return len(w.attempts) == 0
+		})
+		if again, _ := b.wait(id); stageStatuses(again) != "a=CANCELED b=CANCELED" || len(again.Stages[0].Outputs) != 0 {
+			t.Errorf("the late end changed the record: %s, %+v", stageStatuses(again), again.Stages[0])
+		}
+		if r, _ := b.wait(b.submit(diamond())); r.Status != pipeline.Succeeded { // and leaves its slot
+			t.Errorf("the next run: status %s", r.Status)
+		}
+	})
+}
+
 func TestPauseAndResume(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bench) {
 		ctx := context.Background()
