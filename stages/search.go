@@ -1,7 +1,6 @@
 package stages
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/hashline/hashline/ml/metrics"
@@ -57,18 +55,11 @@ func (s *Spec) ReadSearch(name string, b []byte) error {
 		return err
 	}
 	found := &Search{}
-	d := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
-	switch err := d.Decode(found); {
+	switch err := decode(name, "search file", b, found); {
 	case errors.Is(err, io.EOF):
 		return fault(name, nil, "the search file is empty").WithHint("it names models, their parameters and values to try; `producer init` shows how")
 	case err != nil:
-		return yamlFault(name, err)
-	}
-	if err := checkWhole(name, b); err != nil {
 		return err
-	}
-	if err := d.Decode(&Search{}); !errors.Is(err, io.EOF) {
-		return fault(name, nil, "the search file has more than one document")
 	}
 	s.Search = found
 	at := func(path string) ast.Node { return nodeAt(b, path) }

@@ -204,18 +204,11 @@ func ParseSpec(name string, b []byte) (*Spec, error) {
 		return nil, err
 	}
 	s := Default()
-	d := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
-	switch err := d.Decode(s); {
+	switch err := decode(name, "pipeline file", b, s); {
 	case errors.Is(err, io.EOF): // nothing but comments
 		return Default(), nil
 	case err != nil:
-		return nil, yamlFault(name, err)
-	}
-	if err := checkWhole(name, b); err != nil {
 		return nil, err
-	}
-	if err := d.Decode(&Spec{}); !errors.Is(err, io.EOF) {
-		return nil, fault(name, nil, "the pipeline file has more than one document")
 	}
 	if s.Search != nil {
 		if err := s.takeSearch(name, "$.search", func(path string) ast.Node { return nodeAt(b, path) }); err != nil {

@@ -30,7 +30,8 @@ func TestParseSpecErrors(t *testing.T) {
 		{"negative seed", "seed: -1\n", 1, 7, "no whole number from 0", ""},
 		{"field in the wrong section", "trees: 5\n", 1, 1, `unknown field "trees"`, "explains every field"},
 		{"seed with a fraction", "seed: 1.5\n", 1, 7, "no whole number from 0", ""},
-		{"seed with an exponent", "seed: 1e3\n", 1, 7, "no whole number from 0", ""},
+		{"seed of a fraction with an exponent", "seed: 1e-3\n", 1, 7, "no whole number from 0", ""},
+		{"seed with a large exponent", "seed: 1e30\n", 1, 7, "no whole number from 0", ""},
 		{"seed beyond 64 bits", "seed: 18446744073709551616\n", 1, 7, "no whole number from 0", ""},
 		{"seed of letters", "seed: abc\n", 1, 7, "no whole number from 0", ""},
 		{"depth with a fraction", "models:\n  decision_tree: {max_depth: 3.5}\n", 2, 30, "max_depth: the value is no whole number", ""},
@@ -390,5 +391,29 @@ func TestKeepModels(t *testing.T) {
 	}
 	if e := pipeline.AsError(s.KeepModels([]string{"forest"})); e == nil || e.Class != pipeline.ClassUsage {
 		t.Errorf("error %+v, want one of usage", e)
+	}
+}
+
+// A whole number may be written as people write large ones, where it is one.
+func TestWholeNumbersWithExponents(t *testing.T) {
+	s, err := ParseSpec("p.yaml", []byte("seed: 1e3\ncv: 1.0e+1\nmodels:\n  random_forest: {trees: 2e2, max_depth: 10.0}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := s.Models["random_forest"]; s.Seed != 1000 || s.CV != 10 || *f.Trees != 200 || *f.MaxDepth != 10 {
+		t.Errorf("seed %d, %d folds, trees %d, depth %d", s.Seed, s.CV, *f.Trees, *f.MaxDepth)
+	}
+	if s, err = s.Set("models.random_forest.trees", "3e2"); err != nil || *s.Models["random_forest"].Trees != 300 {
+		t.Errorf("set: %v", err)
+	}
+	if s, err = s.Set("models.random_forest.trees", "3e-2"); err == nil {
+		t.Errorf("a fraction is %d trees", *s.Models["random_forest"].Trees)
+	}
+	found, err := searched("kind: random\nsamples: 2e0\nmodels: {decision_tree: {max_leaf_nodes: 1e2}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(settingsOf(t, found), "\n"); got != `decision_tree.1 train_decision_tree {"max_leaf_nodes":100}` || found.Search.Samples != 2 {
+		t.Errorf("%d samples of %s", found.Search.Samples, got)
 	}
 }

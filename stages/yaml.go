@@ -1,8 +1,11 @@
 package stages
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -61,13 +64,32 @@ func mismatch(err error, message string) string {
 // wholeNumbers are the fields that take one. The YAML library would cut the fraction off without a word.
 var wholeNumbers = []string{"seed", "cv", "samples", "repeats", "max_depth", "min_samples_leaf", "min_samples_split", "max_bins", "laplace", "trees", "max_iter", "max_leaf_nodes", "n_iter_no_change"}
 
-func checkWhole(name string, b []byte) error {
-	v := &wholeVisitor{name: name}
-	if err := walk(name, b, v); err != nil {
-		return err
+// decode reads a file strictly into v; io.EOF says that it is empty. A whole number may be written as 1e3 or 10.0. what is the file.
+func decode(name, what string, b []byte, v any) error {
+	file, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		return yamlFault(name, err)
 	}
-	if v.err != nil {
-		return v.err
+	var docs []ast.Node
+	for _, doc := range file.Docs {
+		if doc.Body != nil {
+			docs = append(docs, doc.Body)
+		}
+	}
+	if len(docs) == 0 {
+		return io.EOF
+	}
+	ast.Walk(exactVisitor{}, docs[0])
+	if err := yaml.NewDecoder(bytes.NewReader(nil), yaml.Strict()).DecodeFromNode(docs[0], v); err != nil {
+		return yamlFault(name, err)
+	}
+	whole := &wholeVisitor{name: name}
+	ast.Walk(whole, docs[0])
+	switch {
+	case whole.err != nil:
+		return whole.err
+	case len(docs) > 1:
+		return fault(name, nil, "the %s has more than one document", what)
 	}
 	return nil
 }
@@ -86,6 +108,32 @@ func walk(name string, b []byte, v ast.Visitor) error {
 	return nil
 }
 
+// exactVisitor makes whole numbers of those fields that take one and hold one with an exponent or a point.
+type exactVisitor struct{}
+
+// Visit implements ast.Visitor.
+func (v exactVisitor) Visit(n ast.Node) ast.Visitor {
+	m, ok := n.(*ast.MappingValueNode)
+	if !ok || !slices.Contains(wholeNumbers, m.Key.GetToken().Value) {
+		return v
+	}
+	var number any
+	switch value := m.Value.(type) {
+	case *ast.StringNode:
+		number = withExponent(value.Value)
+	case *ast.FloatNode:
+		if number = value.Value; value.Value == math.Trunc(value.Value) && math.Abs(value.Value) < 1<<53 {
+			number = int64(value.Value)
+		}
+	}
+	if whole, ok := number.(int64); ok {
+		digits := *m.Value.GetToken()
+		digits.Value = strconv.FormatInt(whole, 10)
+		m.Value = ast.Integer(&digits)
+	}
+	return v
+}
+
 type wholeVisitor struct {
 	name string
 	err  *pipeline.Error
@@ -102,7 +150,7 @@ func (v *wholeVisitor) Visit(n ast.Node) ast.Visitor {
 		return v
 	}
 	bad := m.Value.Type() == ast.FloatType
-	if text, ok := m.Value.(*ast.StringNode); ok { // so is a number that is too large, or has an exponent
+	if text, ok := m.Value.(*ast.StringNode); ok { // so is a number that is too large, or has an exponent and is not whole
 		_, err := strconv.ParseUint(strings.TrimPrefix(text.Value, "-"), 10, 64)
 		bad = err != nil
 	}
