@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"math/bits"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -98,9 +99,7 @@ func parsePlain(b []byte) (v float64, whole, ok bool) {
 	for j := i; j < len(b); j++ {
 		switch c := b[j]; {
 		case c >= '0' && c <= '9':
-			if mantissa < 1<<59 {
-				mantissa = mantissa*10 + uint64(c-'0')
-			}
+			mantissa = mantissa*10 + uint64(c-'0') // exact up to 19 digits
 			digits++
 			if fraction >= 0 {
 				fraction++
@@ -116,21 +115,54 @@ func parsePlain(b []byte) (v float64, whole, ok bool) {
 	if digits == 0 {
 		return 0, false, false
 	}
-	// Clinger's fast path: both parts are exact, so one division rounds once (How to Read Floating Point Numbers
-	// Accurately, 1990).
-	if digits > 15 || fraction > 22 {
+	switch {
+	case digits <= 15 && fraction <= 22:
+		// Clinger's fast path: both parts are exact, so one division rounds once (How to Read Floating Point Numbers
+		// Accurately, 1990).
+		v = float64(mantissa)
+		if fraction > 0 {
+			v /= powersOfTen[fraction]
+		}
+	case digits <= 19:
+		v = quotient(mantissa, integerPowers[max(fraction, 0)])
+	default:
 		v, _, ok := slowNumber(b, digits)
 		return v, fraction < 0, ok
-	}
-	v = float64(mantissa)
-	if fraction > 0 {
-		v /= powersOfTen[fraction]
 	}
 	if b[0] == '-' {
 		v = -v
 	}
 	return v, fraction < 0, true
 }
+
+// quotient returns the float64 nearest to n / d, ties to even. d is not 0.
+func quotient(n, d uint64) float64 {
+	if n == 0 {
+		return 0
+	}
+	exponent := bits.LeadingZeros64(d) - bits.LeadingZeros64(n)
+	n, d = n<<bits.LeadingZeros64(n), d<<bits.LeadingZeros64(d)
+	high, low := n, uint64(0)
+	if n >= d {
+		high, low, exponent = n>>1, n<<63, exponent+1
+	}
+	q, rest := bits.Div64(high, low, d) // n / d is q * 2**(exponent-64), and q has 64 bits
+	mantissa := q >> 11
+	if below := q & (1<<11 - 1); below > 1<<10 || (below == 1<<10 && (rest > 0 || mantissa&1 == 1)) {
+		mantissa++
+	}
+	return float64(mantissa) * math.Float64frombits(uint64(exponent-64+11+1023)<<52)
+}
+
+// integerPowers are those of ten that a uint64 holds.
+var integerPowers = func() (powers [20]uint64) {
+	p := uint64(1)
+	for i := range powers {
+		powers[i] = p
+		p *= 10
+	}
+	return powers
+}()
 
 var powersOfTen = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
 
