@@ -11,7 +11,7 @@ import (
 
 // batch is a run of rows of the same number of fields, in a buffer of its own.
 type batch struct {
-	buf         []byte
+	buf         []byte // with lookAhead bytes behind the last field
 	spans       []span // row by row
 	lines       []int  // on which each row begins
 	width       int
@@ -95,8 +95,8 @@ func (s *scanner) drop(mark int) {
 func (s *scanner) handOver(b *batch) {
 	rest := s.buf[s.start:s.end]
 	spare := b.buf
-	if len(spare) < max(s.size, len(rest)) {
-		spare = make([]byte, max(s.size, len(rest)))
+	if room := max(s.size, len(rest)) + lookAhead; len(spare) < room {
+		spare = make([]byte, room)
 	}
 	s.end = copy(spare, rest)
 	s.start = 0

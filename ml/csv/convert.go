@@ -24,7 +24,7 @@ func newConverter(r *ColumnReport) (*converter, error) {
 	c := &converter{column: &frame.Column{Name: r.Name, Type: t}, layout: r.DateLayout}
 	c.kind, c.affix = splitFormat(r.Numbers)
 	if t.Textual() {
-		c.dict = newDict()
+		c.dict = newDict(nil)
 	}
 	return c, nil
 }
@@ -47,7 +47,7 @@ func (c *converter) take() *frame.Column {
 	c.column = &frame.Column{Name: done.Name, Type: done.Type}
 	if c.dict != nil {
 		done.Levels = c.dict.levels
-		c.dict = newDict()
+		c.dict = newDict(nil)
 	}
 	return done
 }
@@ -59,14 +59,15 @@ type valueError struct {
 }
 
 // addBatch converts what a batch has in column i. The first value that does not fit is an error.
-func (c *converter) addBatch(b *batch, i int, missing *missingTexts, scratch []byte) *valueError {
+func (c *converter) addBatch(b *batch, i int, missing *missingTexts) *valueError {
+	var scratch [scratchBytes]byte
 	for row, line := range b.lines {
 		f := b.field(row, i)
 		if missing.has(f) {
 			c.addMissing()
 			continue
 		}
-		if reason := c.add(f, scratch); reason != "" {
+		if reason := c.add(f, scratch[:]); reason != "" {
 			return &valueError{line, i, string(f), reason}
 		}
 	}
@@ -96,7 +97,10 @@ func (c *converter) add(b, scratch []byte) (wrong string) {
 		c.column.Num = append(c.column.Num, v)
 		return wrong
 	}
-	code, _ := c.dict.add(b)
+	code, known := c.dict.find(b)
+	if !known {
+		code = c.dict.add(b)
+	}
 	c.column.Codes = append(c.column.Codes, code)
 	return ""
 }
@@ -169,6 +173,7 @@ func (c *column) finish(r *ColumnReport) (*frame.Column, error) {
 	}
 	var scratch [scratchBytes]byte
 	var text []byte
+	v.addMissing() // the value of missing ones comes before those of the levels
 	for _, level := range c.dict.levels {
 		text = append(text[:0], level...)
 		if wrong := v.add(text, scratch[:]); wrong != "" {
@@ -179,28 +184,11 @@ func (c *column) finish(r *ColumnReport) (*frame.Column, error) {
 	c.dict = nil
 	switch {
 	case levels.Type == frame.Date:
-		v.column.Days = spread(&c.codes, levels.Days, frame.MissingDay)
+		v.column.Days = spread(&c.codes, levels.Days)
 	default:
-		v.column.Num, v.column.Truths = spread(&c.codes, levels.Num, math.NaN()), levels.Truths
+		v.column.Num, v.column.Truths = spread(&c.codes, levels.Num), levels.Truths
 	}
 	return v.column, nil
-}
-
-// spread gives every row the value of its code.
-func spread[T any](c *codeList, values []T, missing T) []T {
-	all := make([]T, 0, c.n)
-	for i, part := range c.parts {
-		for _, code := range part {
-			v := missing
-			if code >= 0 {
-				v = values[code]
-			}
-			all = append(all, v)
-		}
-		c.parts[i] = nil
-	}
-	*c = codeList{}
-	return all
 }
 
 // countInfinite corrects the report on a column of numbers: what is missing beyond the missing texts was infinite.

@@ -54,8 +54,8 @@ func (f *format) strike(b []byte, line, at int) {
 	f.out, f.line, f.at, f.example = true, line, at, Quote(string(b))
 }
 
-func newColumn(name string, wanted string) column {
-	return column{name: name, wanted: wanted, dict: newDict(), increases: true}
+func newColumn(name string, missing *missingTexts) column {
+	return column{name: name, dict: newDict(missing.short), increases: true}
 }
 
 // distinct returns the number of distinct values, or maxDistinct for more that were not counted.
@@ -67,47 +67,63 @@ func (c *column) distinct() int {
 }
 
 // addBatch adds the values that a batch has in column i.
-func (c *column) addBatch(b *batch, i int, missing *missingTexts, scratch []byte) {
+func (c *column) addBatch(b *batch, i int, missing *missingTexts) {
+	var scratch [scratchBytes]byte
 	row := 0
 	if c.dict != nil {
-		row = c.addCodes(b, i, missing, scratch)
+		row = c.addCodes(b, i, missing, scratch[:])
 	}
 	for ; row < b.rows(); row++ {
 		if f := b.field(row, i); missing.has(f) {
 			c.missing++
 		} else {
 			c.values++
-			c.observe(f, b.lines[row], scratch)
+			c.observe(f, b.lines[row], scratch[:])
 		}
 	}
 }
 
 // addCodes adds the values up to the first that gives up the dict, and returns the row behind it.
 func (c *column) addCodes(b *batch, i int, missing *missingTexts, scratch []byte) (next int) {
-	codes := c.codes.extend(b.rows())
-	absent, repeated := 0, false
-	for row := range codes {
-		next = row + 1
-		f := b.field(row, i)
-		if missing.has(f) {
-			absent++
-			codes[row] = frame.MissingCode
-			continue
+	known := len(c.dict.levels)
+	absent, gaveUp := 0, false
+	w := lookUpsPool.Get().(*lookUps)
+	defer lookUpsPool.Put(w)
+	for next < b.rows() && !gaveUp {
+		from := next
+		codes := w.codes[:min(blockRows, b.rows()-from)]
+		next += len(codes)
+		for _, k := range c.dict.lookUp(b, i, from, codes, w) {
+			row := from + int(k)
+			f := b.field(row, i)
+			code, found := c.dict.find(f)
+			switch {
+			case found:
+			case missing.has(f):
+				code = frame.MissingCode
+			default:
+				code = c.dict.add(f)
+				c.observe(f, b.lines[row], scratch)
+				gaveUp = int(code) >= maxDistinct && c.mayBeCounted()
+			}
+			codes[k] = code
+			if gaveUp {
+				next = row + 1
+				codes = codes[:k+1]
+				break
+			}
 		}
-		code, isNew := c.dict.add(f)
-		codes[row] = code
-		if !isNew {
-			repeated = true
-			continue
+		for _, code := range codes {
+			absent -= int(code >> 31) // the codes of missing values are negative
 		}
-		c.observe(f, b.lines[row], scratch)
-		if int(code) >= maxDistinct && c.mayBeCounted() {
-			c.dict, c.codes = nil, codeList{}
-			break
-		}
+		c.codes.add(codes, len(c.dict.levels))
 	}
-	c.missing, c.values = c.missing+absent, c.values+next-absent
-	c.increases = c.increases && !repeated
+	values, added := next-absent, len(c.dict.levels)-known
+	c.missing, c.values = c.missing+absent, c.values+values
+	c.increases = c.increases && added == values // none was repeated
+	if gaveUp {
+		c.dict, c.codes = nil, codeList{}
+	}
 	return next
 }
 
@@ -162,6 +178,8 @@ func (c *column) observeNumber(b []byte, line int, scratch []byte) {
 		c.affix = affix
 	}
 	fits, known := affix == c.affix, false
+	var v float64
+	var whole, ok bool
 	for _, f := range [...]struct {
 		format *format
 		name   string
@@ -169,7 +187,9 @@ func (c *column) observeNumber(b []byte, line int, scratch []byte) {
 		if f.format.out {
 			continue
 		}
-		v, whole, ok := parseBare(bare, f.name, scratch)
+		if f.name != thousandsNumbers || c.plain.out || hasLetter(bare) {
+			v, whole, ok = parseBare(bare, f.name, scratch)
+		} // else it has no groups and is what the plain number is
 		if !ok || !fits {
 			f.format.strike(b, line, c.observed)
 			continue
@@ -185,6 +205,15 @@ func (c *column) observeNumber(b []byte, line int, scratch []byte) {
 	if c.plain.out && !c.hasComma {
 		c.hasComma = bytes.IndexByte(b, ',') >= 0
 	}
+}
+
+func hasLetter(b []byte) bool {
+	for _, x := range b {
+		if x > '9' {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *column) observeDate(b []byte, line int) {
@@ -215,39 +244,4 @@ func shorten(s string) string {
 		return string(runes[:40]) + "…"
 	}
 	return s
-}
-
-// codeList is a growing list that is never copied to grow: a column of a long table is large, and there are many.
-type codeList struct {
-	parts [][]int32
-	n     int
-}
-
-const (
-	minPart = 64
-	maxPart = 64 << 10
-)
-
-// extend makes the list longer by n and returns the new end, to be filled in.
-func (c *codeList) extend(n int) []int32 {
-	last := len(c.parts) - 1
-	if last < 0 || cap(c.parts[last])-len(c.parts[last]) < n {
-		c.parts = append(c.parts, make([]int32, 0, max(n, min(max(minPart, c.n), maxPart))))
-		last++
-	}
-	from := len(c.parts[last])
-	c.parts[last] = c.parts[last][:from+n]
-	c.n += n
-	return c.parts[last][from:]
-}
-
-// take returns all codes in one list and forgets them.
-func (c *codeList) take() []int32 {
-	all := make([]int32, 0, c.n)
-	for i, p := range c.parts {
-		all = append(all, p...)
-		c.parts[i] = nil
-	}
-	*c = codeList{}
-	return all
 }

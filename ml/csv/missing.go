@@ -8,16 +8,20 @@ import (
 // missingTexts finds the texts that stand for a missing value.
 type missingTexts struct {
 	texts       map[string]bool
+	short       [][]byte // those that a dict has
 	longest     int
 	first, last [256]bool // bytes that such a text begins and ends with: most values fail here
 }
 
 func newMissingTexts(more []string) *missingTexts {
-	m := &missingTexts{texts: make(map[string]bool, len(MissingTexts)+len(more))}
+	m := &missingTexts{texts: make(map[string]bool, len(MissingTexts)+len(more)), short: [][]byte{{}}}
 	for _, list := range [][]string{MissingTexts, more} {
 		for _, t := range list {
 			if t = strings.TrimSpace(t); t == "" {
 				continue
+			}
+			if !m.texts[t] && len(t) <= shortText {
+				m.short = append(m.short, []byte(t))
 			}
 			m.texts[t] = true
 			m.longest = max(m.longest, len(t))

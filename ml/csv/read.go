@@ -92,8 +92,7 @@ func (c *converters) add(column int) error {
 func (c *converters) addBatch(b *batch) error {
 	wrong := make([]*valueError, len(c.list))
 	parallel(c.o.Cores, len(c.list), func(k int) {
-		var scratch [scratchBytes]byte
-		wrong[k] = c.list[k].addBatch(b, c.at[k], c.missing, scratch[:])
+		wrong[k] = c.list[k].addBatch(b, c.at[k], c.missing)
 	})
 	var first *valueError
 	for _, w := range wrong {
@@ -160,11 +159,12 @@ func infer(ctx context.Context, r io.Reader, o *Options, head bool) ([]column, *
 		return nil, nil, headerError(o.encodingError(s, err), o.File)
 	}
 	report := &Report{Encoding: name, Delimiter: string(rune(s.delim)), Complete: true, Ragged: []RaggedRow{}, Renamed: []string{}}
-	columns, err := o.header(header, report)
+	missing := newMissingTexts(o.Missing)
+	columns, err := o.header(header, missing, report)
 	if err != nil {
 		return nil, nil, err
 	}
-	err = inferRows(ctx, s, o, columns, report)
+	err = inferRows(ctx, s, o, columns, missing, report)
 	switch {
 	case err != nil:
 		return nil, nil, err
@@ -189,14 +189,12 @@ func headerError(err error, file string) error {
 	return err
 }
 
-func inferRows(ctx context.Context, s *scanner, o *Options, columns []column, report *Report) error {
-	missing := newMissingTexts(o.Missing)
+func inferRows(ctx context.Context, s *scanner, o *Options, columns []column, missing *missingTexts, report *Report) error {
 	err := s.each(ctx, len(columns), o.Cores, func(b *batch) error {
 		report.addRagged(b)
 		report.Rows += b.rows()
 		parallel(o.Cores, len(columns), func(i int) {
-			var scratch [scratchBytes]byte
-			columns[i].addBatch(b, i, missing, scratch[:])
+			columns[i].addBatch(b, i, missing)
 		})
 		return nil
 	})
@@ -218,7 +216,7 @@ func (r *Report) addRagged(b *batch) {
 
 // header names the columns. A name that is empty or taken is made up, so that every column can be named; a name that
 // stands in the header as it is keeps its column.
-func (o *Options) header(fields [][]byte, report *Report) ([]column, error) {
+func (o *Options) header(fields [][]byte, missing *missingTexts, report *Report) ([]column, error) {
 	columns := make([]column, len(fields))
 	names := make([]string, len(fields))
 	taken := make(map[string]bool, len(fields))
@@ -235,7 +233,7 @@ func (o *Options) header(fields [][]byte, report *Report) ([]column, error) {
 			columns[i].name = freeName(name, i, taken, next)
 			report.Renamed = append(report.Renamed, columns[i].name)
 		}
-		columns[i] = newColumn(columns[i].name, "")
+		columns[i] = newColumn(columns[i].name, missing)
 	}
 	return columns, o.applyTypes(columns)
 }

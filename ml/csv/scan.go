@@ -12,6 +12,7 @@ import (
 type scanner struct {
 	r       io.Reader
 	delim   byte
+	delims  uint64    // the delimiter in every byte
 	stops   [256]bool // bytes that end an unquoted field
 	file    string
 	size    int  // bytes of a buffer, unless a record is longer
@@ -20,8 +21,8 @@ type scanner struct {
 	utf8    bool // the text must be UTF-8
 	marked  bool // a byte order mark says so
 
-	buf        []byte
-	start, end int // the unread part of buf
+	buf        []byte // whose last lookAhead bytes are no text
+	start, end int    // the unread part of buf
 	eof        bool
 	line       int // of the next record, 1-based
 	spans      []span
@@ -35,8 +36,14 @@ type span struct{ from, to uint32 }
 // bufferBytes is what a scanner reads at once.
 const bufferBytes = 256 << 10
 
+// shortQuoted is how far the end of a quoted field is looked for word by word; bytes.IndexByte is faster behind it.
+const shortQuoted = 32
+
+// lookAhead is the bytes behind a text that may be looked at, whatever they are: text is read by words of 8 bytes.
+const lookAhead = 16
+
 func newScanner(r io.Reader, delim byte, file string) *scanner {
-	s := &scanner{r: r, delim: delim, file: file, size: bufferBytes, limit: MaxRecordBytes, line: 1}
+	s := &scanner{r: r, delim: delim, delims: every(delim), file: file, size: bufferBytes, limit: MaxRecordBytes, line: 1}
 	s.stops[delim], s.stops['\n'], s.stops['\r'] = true, true, true
 	return s
 }
@@ -97,7 +104,8 @@ func (s *scanner) take() (line int, err error) {
 	return line, nil
 }
 
-// parse appends the spans of the record that b begins with and returns its length with the line end.
+// parse appends the spans of the record that b begins with and returns its length with the line end. lookAhead bytes lie
+// behind b.
 func (s *scanner) parse(b []byte) (int, error) {
 	if len(b) == 0 {
 		if s.eof {
@@ -105,34 +113,64 @@ func (s *scanner) parse(b []byte) (int, error) {
 		}
 		return 0, errMore
 	}
-	first := len(s.spans)
+	ahead, base, spans := b[:len(b)+lookAhead], uint32(s.start), s.spans
+	most := len(spans) + MaxColumns
+	delim, delims := s.delim, s.delims
 	for i := 0; ; {
-		sp := span{from: uint32(s.start + i)}
-		quoted := false
-		if at := s.opening(b, i); at >= 0 {
-			end, next, err := s.quoted(b, at)
-			if err != nil {
+		from, to, next := i, -1, 0
+		switch ahead[i] {
+		case ' ':
+		case '"': // often short, without a quote inside
+			for j, end := i+1, min(i+shortQuoted, len(b)); j < end; j += 8 {
+				if quote := zeros(word(ahead, j) ^ quotes); quote != 0 {
+					if j += firstByte(quote); j+1 < len(b) && s.stops[ahead[j+1]] {
+						from, to, next = i+1, j, j+1
+					}
+					break
+				}
+			}
+		default:
+			for to = i; to < len(b); to += 8 {
+				w := word(ahead, to)
+				if stop := zeros(w^delims) | zeros(w^newlines) | zeros(w^returns); stop != 0 {
+					to += firstByte(stop)
+					break
+				}
+			}
+			to = min(to, len(b))
+			next = to
+		}
+		if to < 0 {
+			s.spans = spans
+			var err error
+			if from, to, next, err = s.field(b, i); err != nil {
 				return 0, err
 			}
-			sp, quoted, i = span{uint32(s.start + at + 1), uint32(s.start + end)}, true, next
 		}
-		for i < len(b) && !s.stops[b[i]] {
-			i++
+		spans = append(spans, span{base + uint32(from), base + uint32(to)})
+		if next < len(b) && b[next] == delim && len(spans) <= most {
+			i = next + 1
+			continue
 		}
-		if !quoted {
-			sp.to = uint32(s.start + i)
-		}
-		s.spans = append(s.spans, sp)
-		if len(s.spans)-first > MaxColumns {
+		s.spans = spans
+		if len(spans) > most {
 			return 0, &InputError{Message: fmt.Sprintf("line %d has more than %d columns", s.line, MaxColumns), File: s.file, Line: s.line,
 				Hint: "Hashline reads up to 10,000 columns: select the ones you need first, or check the delimiter"}
 		}
-		if i < len(b) && b[i] == s.delim {
-			i++
-			continue
-		}
-		return s.lineEnd(b, i)
+		return s.lineEnd(b, next)
 	}
+}
+
+// field returns where the field at i, which may be quoted, begins and ends, and what follows it.
+func (s *scanner) field(b []byte, i int) (from, to, next int, err error) {
+	if at := s.opening(b, i); at >= 0 {
+		to, next, err = s.quoted(b, at)
+		return at + 1, to, next, err
+	}
+	for to = i; to < len(b) && !s.stops[b[to]]; {
+		to++
+	}
+	return i, to, to, nil
 }
 
 // lineEnd returns what follows the line end at i, which is the end of b at the end of the input.
@@ -243,16 +281,18 @@ func (s *scanner) fill() error {
 		s.end = copy(s.buf, s.buf[s.start:s.end])
 		s.start = 0
 	}
-	if s.end == len(s.buf) {
+	room := max(0, len(s.buf)-lookAhead)
+	if s.end == room {
 		if s.end >= s.limit {
 			return s.tooLong()
 		}
-		grown := make([]byte, min(max(s.size, 4*len(s.buf)), s.limit))
+		room = min(max(s.size, 4*room), s.limit)
+		grown := make([]byte, room+lookAhead)
 		copy(grown, s.buf[:s.end])
 		s.buf = grown
 	}
-	for s.end < len(s.buf) {
-		n, err := s.r.Read(s.buf[s.end:])
+	for s.end < room {
+		n, err := s.r.Read(s.buf[s.end:room])
 		fresh := s.buf[s.end : s.end+n]
 		s.end += n
 		if bytes.IndexByte(fresh, 0) >= 0 {
