@@ -331,7 +331,7 @@ func (g *grower[T]) feature(h *histogram, f, from, to int, n tally, column []T) 
 	var varies bool
 	switch {
 	case len(rows) <= tiny && !g.holes[f]:
-		varies = scanTiny(s, h, rows, words, column)
+		varies = scanTiny(&s, h, rows, words, column)
 	case bins < lane && len(rows) >= 4*bins:
 		fillLanes(h, bins, rows, words, column)
 		varies = s.scanAll(h, bins)

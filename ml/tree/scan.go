@@ -26,9 +26,9 @@ type scanner struct {
 	by      *scorer // another criterion; nil for this one
 }
 
-func (g *grower[T]) newScanner(n tally) *scanner {
+func (g *grower[T]) newScanner(n tally) scanner {
 	total := n.words & (1<<g.shift - 1)
-	s := &scanner{all: n.words, total: total, minLeaf: uint64(g.opts.MinSamplesLeaf), shift: g.shift,
+	s := scanner{all: n.words, total: total, minLeaf: uint64(g.opts.MinSamplesLeaf), shift: g.shift,
 		n: float64(total), sum: float64(int64(n.words) >> g.shift)}
 	if g.classes > 2 {
 		s.classes = g.classes
