@@ -270,80 +270,80 @@ func (g *grower[T]) best(from, to int, n tally, columns [][]T) split {
 	if g.mtry == len(columns) && !g.opts.random {
 		return g.bestOfAll(from, to, n, columns)
 	}
-	var best split
+	s := g.newScanner(n)
 	tried := 0
 	for i := 0; i < len(g.order) && tried < g.mtry; i++ {
 		j := i + g.rng.Intn(len(g.order)-i)
 		g.order[i], g.order[j] = g.order[j], g.order[i]
 		f := int(g.order[i])
-		if s, varies := g.feature(g.hists[0], f, from, to, n, columns[f]); varies {
+		if g.feature(&s, g.hists[0], f, from, to, n, columns[f]) {
 			tried++
-			if s.key > best.key {
-				best = s
-			}
 		}
 	}
-	return best
+	return s.best
 }
 
 // bestOfAll looks at every feature, in parallel where a node is big. Ties go to the first feature.
-func (g *grower[T]) bestOfAll(from, to int, n tally, columns [][]T) (best split) {
+func (g *grower[T]) bestOfAll(from, to int, n tally, columns [][]T) split {
 	if len(g.hists) == 1 || to-from < parallelRows {
+		s := g.newScanner(n)
 		for f, column := range columns {
-			if s, _ := g.feature(g.hists[0], f, from, to, n, column); s.key > best.key {
-				best = s
-			}
+			g.feature(&s, g.hists[0], f, from, to, n, column)
 		}
-		return best
+		return s.best
 	}
-	splits := make([]split, len(columns))
+	bests := make([]split, len(g.hists))
 	var wg sync.WaitGroup
 	for w := range g.hists {
 		wg.Go(func() {
+			s := g.newScanner(n)
 			for f := w; f < len(columns); f += len(g.hists) {
-				splits[f], _ = g.feature(g.hists[w], f, from, to, n, columns[f])
+				g.feature(&s, g.hists[w], f, from, to, n, columns[f])
 			}
+			bests[w] = s.best
 		})
 	}
 	wg.Wait()
-	for _, s := range splits {
-		if s.key > best.key {
-			best = s
+	best := bests[0]
+	for _, c := range bests[1:] {
+		if c.key > best.key || c.key == best.key && c.feature < best.feature {
+			best = c
 		}
 	}
 	return best
 }
 
-// feature returns the best cut of one column of the node, and whether the column varies at all.
-func (g *grower[T]) feature(h *histogram, f, from, to int, n tally, column []T) (split, bool) {
+// feature offers the best cut of one column of the node, and reports whether the column varies at all.
+func (g *grower[T]) feature(s *scanner, h *histogram, f, from, to int, n tally, column []T) bool {
 	rows, words, bins := g.rows[from:to], g.words[from:to], g.bins[f]
+	s.feature, s.missing = f, 0
 	switch {
 	case g.opts.random:
-		return g.drawCut(h, f, rows, words, n, column)
+		cut, varies := g.drawCut(h, f, rows, words, n, column)
+		s.offer(cut)
+		return varies
 	case g.many && len(rows) < bins:
 		fillChains(h, rows, column)
-		return g.scanChains(h, f, bins, n, words)
+		cut, varies := g.scanChains(h, f, bins, n, words)
+		s.offer(cut)
+		return varies
 	case g.many:
 		fillMany(h, g.classes, rows, words, column)
-		return g.scanMany(h, f, bins, n)
-	}
-	s := g.newScanner(n)
-	var varies bool
-	switch {
+		cut, varies := g.scanMany(h, f, bins, n)
+		s.offer(cut)
+		return varies
 	case len(rows) <= tiny && !g.holes[f]:
-		varies = scanTiny(&s, h, rows, words, column)
+		return scanTiny(s, h, rows, words, column)
 	case bins < lane && len(rows) >= 4*bins:
 		fillLanes(h, bins, rows, words, column)
-		varies = s.scanAll(h, bins)
+		return s.scanAll(h, bins)
 	case len(rows) < bins*2:
 		fillTouched(h, rows, words, column)
-		varies = s.scanTouched(h, bins)
+		return s.scanTouched(h, bins)
 	default:
 		fill(h, rows, words, column)
-		varies = s.scanAll(h, bins)
+		return s.scanAll(h, bins)
 	}
-	s.best.feature = f
-	return s.best, varies
 }
 
 // partition moves the rows of the left child to the front, keeping both sides in order, and returns where the right

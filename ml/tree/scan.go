@@ -9,13 +9,14 @@ import (
 // nothing still is one, as scikit-learn has it, since its sides may be worth cutting.
 func keyOf(gain float64) uint64 { return math.Float64bits(gain) + 1 }
 
-// scanner looks for the best cut of one column for two classes or numbers.
+// scanner looks for the best cut of a node for two classes, a few more or numbers, in one column after the other.
 //
 // For the weight N and the sum S of the node, and l, s of the left side, the gain of a cut is proportional to
 // (sN - lS)^2 / (l(N-l)): of two classes the decrease of Gini impurity, of numbers that of the squared error. Nothing in
 // it is a sum of products, and with two classes a product is exact up to 2^26 rows.
 type scanner struct {
-	best    split
+	best    split  // of the columns so far
+	feature int    // the column at hand
 	all     uint64 // words of the node, added up
 	missing uint64 // of those without a value
 	total   uint64
@@ -26,6 +27,7 @@ type scanner struct {
 	by      *scorer // another criterion; nil for this one
 }
 
+// newScanner is for one node. Of many classes, and for cuts by chance, it only keeps the best cut.
 func (g *grower[T]) newScanner(n tally) scanner {
 	total := n.words & (1<<g.shift - 1)
 	s := scanner{all: n.words, total: total, minLeaf: uint64(g.opts.MinSamplesLeaf), shift: g.shift,
@@ -33,7 +35,7 @@ func (g *grower[T]) newScanner(n tally) scanner {
 	if g.classes > 2 {
 		s.classes = g.classes
 	}
-	if g.classes >= 2 && (g.weights != nil || g.opts.Criterion != Gini) {
+	if !g.many && g.classes >= 2 && (g.weights != nil || g.opts.Criterion != Gini) {
 		s.by = newScorer(g.weights, g.opts.Criterion, g.classCounts(n)...)
 	}
 	return s
@@ -41,8 +43,13 @@ func (g *grower[T]) newScanner(n tally) scanner {
 
 // try scores the cut behind bin b, with left holding everything up to it.
 func (s *scanner) try(b int, left uint64, toLeft bool) {
-	if key := s.key(left); key > s.best.key {
-		s.best.key, s.best.cut, s.best.left, s.best.toLeft = key, b, left, toLeft
+	s.offer(split{key: s.key(left), feature: s.feature, cut: b, left: left, toLeft: toLeft})
+}
+
+// offer keeps a cut that is better than the best so far.
+func (s *scanner) offer(c split) {
+	if c.key > s.best.key {
+		s.best = c
 	}
 }
 
@@ -87,9 +94,9 @@ func (s *scanner) absent(h *histogram, bins int) {
 	h.words[bins] = 0
 }
 
-// met decides where values go that the node never met: with the heavier side.
+// met decides where values of the column at hand go that the node never met: with the heavier side.
 func (s *scanner) met() {
-	if s.missing == 0 {
+	if s.missing == 0 && s.best.feature == s.feature {
 		l := s.best.left & (1<<s.shift - 1)
 		s.best.toLeft = l >= s.total-l
 	}
@@ -136,7 +143,7 @@ func (s *scanner) walk(words []uint64, left uint64, toLeft bool) bool {
 		}
 	}
 	if at >= 0 {
-		s.best.key, s.best.cut, s.best.left, s.best.toLeft = best, at, bestLeft, toLeft
+		s.best = split{key: best, feature: s.feature, cut: at, left: bestLeft, toLeft: toLeft}
 	}
 	return used > 1
 }
@@ -195,8 +202,8 @@ func (s *scanner) scanTouched(h *histogram, bins int) bool {
 func (s *scanner) walkTouched(h *histogram) bool {
 	mask, minLeaf, total, shift := uint64(1)<<s.shift-1, s.minLeaf, s.total, s.shift&63
 	n, all := s.n, s.sum
-	var best, bestLeft, left uint64
-	at, used := 0, 0
+	best, bestLeft, left := s.best.key, uint64(0), uint64(0)
+	at, used := -1, 0
 	words := h.words
 	for i, word := range h.touched {
 		if word == 0 {
@@ -221,8 +228,10 @@ func (s *scanner) walkTouched(h *histogram) bool {
 			}
 		}
 	}
-	s.best.key, s.best.cut, s.best.left = best, at, bestLeft
-	s.met()
+	if at >= 0 {
+		s.best = split{key: best, feature: s.feature, cut: at, left: bestLeft}
+		s.met()
+	}
 	return used > 1
 }
 
@@ -250,8 +259,8 @@ func scanTiny[T uint8 | uint16](s *scanner, h *histogram, rows []int32, words []
 	}
 	mask, minLeaf, total, shift := uint64(1)<<s.shift-1, s.minLeaf, s.total, s.shift&63
 	all, whole := s.sum, s.n
-	var best, bestLeft uint64
-	at := int64(0)
+	best, bestLeft := s.best.key, uint64(0)
+	at := int64(-1)
 	for i := range n {
 		code := codes[i&15] + 1
 		left := uint64(0)
@@ -270,8 +279,10 @@ func scanTiny[T uint8 | uint16](s *scanner, h *histogram, rows []int32, words []
 			bestLeft = left
 		}
 	}
-	s.best.key, s.best.cut, s.best.left = best, int(at-1), bestLeft
-	s.met()
+	if at >= 0 {
+		s.best = split{key: best, feature: s.feature, cut: int(at - 1), left: bestLeft}
+		s.met()
+	}
 	return true
 }
 
