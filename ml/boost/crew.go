@@ -29,7 +29,7 @@ type job struct {
 	done  sync.WaitGroup
 }
 
-// newCrew starts the goroutines; stop ends them.
+// newCrew starts the goroutines, of which there should not be more than can run at once; stop ends them.
 func newCrew(size int) *crew {
 	c := &crew{size: size, members: make([]member, size-1)}
 	for i := range c.members {

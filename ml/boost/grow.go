@@ -3,6 +3,7 @@ package boost
 import (
 	"cmp"
 	"container/heap"
+	"runtime"
 
 	"github.com/hashline/hashline/ml/tree"
 )
@@ -59,7 +60,7 @@ func (l *leaves) Pop() any {
 }
 
 func newGrower(f *fitter) *grower {
-	g := &grower{fitter: f, offsets: make([]int, len(f.b.Columns)+1), splits: make([]split, 2*len(f.b.Columns)), crew: newCrew(f.Cores)}
+	g := &grower{fitter: f, offsets: make([]int, len(f.b.Columns)+1), splits: make([]split, 2*len(f.b.Columns)), crew: newCrew(min(f.Cores, runtime.GOMAXPROCS(0)))}
 	for i, bins := range f.b.Bins {
 		g.offsets[i+1] = g.offsets[i] + bins + 1
 	}
