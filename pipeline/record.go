@@ -20,7 +20,7 @@ const (
 	Failed      = "FAILED"
 	Skipped     = "SKIPPED"
 	Canceled    = "CANCELED"
-	Interrupted = "INTERRUPTED" // the process of an embedded run died
+	Interrupted = "INTERRUPTED" // the process of an embedded run died, or its Redis lost it
 )
 
 // RunSchema is the schema of RunRecord; fields are only ever added.

@@ -8,7 +8,8 @@
 // Trees are one TreeEnsemble in doubles whose sums are exact, so the probabilities of trees and forests are Predict's to the
 // last bit; those of boosting and of linear models agree to a few units of the last place. A calibration and a threshold are
 // part of the graph: labels are Predict's where many rows have the very probability of the threshold, too. Where an isotonic
-// calibration is nearly upright between two points, it enlarges what boosting and linear models differ by. The file needs the operators of ai.onnx 17 (20 with dates) and
+// calibration is nearly upright between two points, it enlarges what boosting and linear models differ by, some 2e-16, by its slope
+// there: to 1e-6 where it rises by 0.1 within 2e-11. The file needs the operators of ai.onnx 17 (20 with dates) and
 // ai.onnx.ml 5, which ONNX Runtime has from 1.20 on. Equal models give equal bytes. It is written by hand from onnx.proto
 // (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto) and docs/Operators-ml.md beside it.
 package onnx
