@@ -180,12 +180,13 @@ func TestServersThatRefuse(t *testing.T) {
 	} {
 		t.Run(strings.ReplaceAll(url, "/", "_"), func(t *testing.T) {
 			t.Parallel()
-			from := time.Now()
-			_, err := Dial(context.Background(), url)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			_, err := Dial(ctx, url)
 			if e := pipeline.AsError(err); e == nil || e.Class != pipeline.ClassUnreachable || !strings.Contains(e.Message, say) || strings.Contains(e.Message+e.Hint, "secret") || e.Hint == "" {
 				t.Errorf("error %v", err)
-			} else if d := time.Since(from); d > 5*time.Second {
-				t.Errorf("it took %v", d)
+			} else if ctx.Err() != nil {
+				t.Error("Dial waited for as long as it was let")
 			}
 			t.Log(err)
 		})
