@@ -3,8 +3,10 @@
 //	go run ./bench/reading [-copies 100] [-runs 5] [-cores 2] [-python DIR]
 //
 // The file is the Superstore data so many times over: 255 MB at 100. Both sides read it from the page cache to columns in
-// memory; ours also finds the encoding, the delimiter and the type of every column, and says why. Seconds of the processor
-// are printed too: on a busy machine they tell more than those of the clock.
+// memory, each time in a process of its own; ours also finds the encoding, the delimiter and the type of every column, and
+// says why. pandas has pyarrow beside it, without which it takes twice as long for texts. Both read with all cores and,
+// where taskset is installed, held to one. Seconds of the processor are printed too: on a busy machine they tell more than
+// those of the clock.
 package main
 
 import (
@@ -18,6 +20,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/hashline/hashline/bench/internal/program"
@@ -31,9 +34,17 @@ func run(ctx context.Context) error {
 	copies := flag.Int("copies", 100, "times that the data are in the file")
 	runs := flag.Int("runs", 5, "timed runs of each side")
 	cores := flag.Int("cores", 2, "goroutines that read")
+	once := flag.String("once", "", "read this file once and print what it took: what the program runs itself for")
 	python := program.PythonFlag("hashline-bench-python")
 	flag.Parse()
-	if err := program.Python(ctx, *python, "pandas"); err != nil {
+	if *once != "" {
+		return read(ctx, *once, *cores)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if err := program.Python(ctx, *python, "pandas", "pyarrow"); err != nil {
 		return err
 	}
 	path, err := table(*copies)
@@ -41,21 +52,35 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer os.Remove(path)
-	var ours, theirs []float64 // seconds of the clock
-	for range *runs {
-		o, err := read(ctx, path, *cores)
-		if err != nil {
-			return err
-		}
-		t, err := pandas(ctx, filepath.Join(*python, "bin", "python"), path)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("ours %.3f s (processor %.3f), pandas %.3f s (processor %.3f), ratio %.2f\n", o.clock, o.processor, t.clock, t.processor, t.clock/o.clock)
-		ours, theirs = append(ours, o.clock), append(theirs, t.clock)
+	pandas := []string{filepath.Join(*python, "bin", "python"), "-c", script, path}
+	if err := compare(ctx, "all cores", *runs, []string{self, "-once", path, "-cores", strconv.Itoa(*cores)}, pandas); err != nil {
+		return err
 	}
-	fmt.Printf("median: ours %.3f s, pandas %.3f s, ratio %.2f; best: %.3f s, %.3f s, %.2f\n", program.Median(ours), program.Median(theirs), program.Median(theirs)/program.Median(ours),
-		slices.Min(ours), slices.Min(theirs), slices.Min(theirs)/slices.Min(ours))
+	if _, err := exec.LookPath("taskset"); err != nil {
+		fmt.Println("one core: not measured, since taskset is not installed")
+		return nil
+	}
+	held := []string{"taskset", "-c", "0"}
+	return compare(ctx, "one core", *runs, append(held, self, "-once", path, "-cores", "1"), append(held, pandas...))
+}
+
+// compare runs both sides in turn and prints what they took, and the medians.
+func compare(ctx context.Context, what string, runs int, ours, theirs []string) error {
+	var a, b []float64 // seconds of the clock
+	for range runs {
+		o, err := timed(ctx, ours)
+		if err != nil {
+			return fmt.Errorf("ours: %w", err)
+		}
+		t, err := timed(ctx, theirs)
+		if err != nil {
+			return fmt.Errorf("pandas: %w", err)
+		}
+		fmt.Printf("%s: ours %v, pandas %v, ratio %.2f\n", what, o, t, t.Clock/o.Clock)
+		a, b = append(a, o.Clock), append(b, t.Clock)
+	}
+	fmt.Printf("%s, median: ours %.3f s, pandas %.3f s, ratio %.2f; best: %.3f s, %.3f s, %.2f\n", what, program.Median(a), program.Median(b), program.Median(b)/program.Median(a),
+		slices.Min(a), slices.Min(b), slices.Min(b)/slices.Min(a))
 	return nil
 }
 
@@ -82,31 +107,38 @@ func table(copies int) (string, error) {
 	return f.Name(), err
 }
 
-// seconds that a reading took, by the clock and of the processor.
-type seconds struct{ clock, processor float64 }
+// taken is what a reading took: seconds by the clock and of the processor, and MB of memory at the peak of the process.
+type taken struct{ Clock, Processor, Peak float64 }
 
-func read(ctx context.Context, path string, cores int) (seconds, error) {
-	start, used := time.Now(), program.Processor()
-	_, _, err := csv.Read(ctx, func() (io.ReadCloser, error) { return os.Open(path) }, csv.Options{File: path, Cores: cores})
-	return seconds{time.Since(start).Seconds(), program.Processor() - used}, err
+func (t taken) String() string {
+	return fmt.Sprintf("%.3f s (processor %.3f, %.0f MB)", t.Clock, t.Processor, t.Peak)
 }
 
-const script = `
-import json, sys, time
-import pandas
-clock, used = time.perf_counter(), time.process_time()
-pandas.read_csv(sys.argv[1], engine="c")
-print(json.dumps([time.perf_counter() - clock, time.process_time() - used]))
-`
-
-func pandas(ctx context.Context, python, path string) (seconds, error) {
-	cmd := exec.CommandContext(ctx, python, "-c", script, path)
+// timed runs a command that reads the file and prints what it took.
+func timed(ctx context.Context, command []string) (t taken, err error) {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return seconds{}, fmt.Errorf("pandas: %w", err)
+		return t, err
 	}
-	var v [2]float64
-	err = json.Unmarshal(out, &v)
-	return seconds{v[0], v[1]}, err
+	return t, json.Unmarshal(out, &t)
 }
+
+func read(ctx context.Context, path string, cores int) error {
+	start, used := time.Now(), program.Processor()
+	_, _, err := csv.Read(ctx, func() (io.ReadCloser, error) { return os.Open(path) }, csv.Options{File: path, Cores: cores})
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(taken{time.Since(start).Seconds(), program.Processor() - used, program.Peak()})
+}
+
+const script = `
+import json, resource, sys, time
+import pandas
+clock, used = time.perf_counter(), time.process_time()
+table = pandas.read_csv(sys.argv[1], engine="c")
+clock, used = time.perf_counter() - clock, time.process_time() - used
+print(json.dumps({"Clock": clock, "Processor": used, "Peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3}))
+`

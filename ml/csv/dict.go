@@ -53,7 +53,7 @@ const (
 	minSlots = 64
 )
 
-// lookUps is room for the looks at the texts of one column in some rows.
+// lookUps is room for the looks at the texts of one column in some rows. A pool keeps it from batch to batch.
 type lookUps struct {
 	codes [blockRows]int32
 	keys  [blockRows]key

@@ -203,6 +203,7 @@ func TestOptions(t *testing.T) {
 		want       string
 	}{
 		{"missing text", "a,b\n-,x\n2,?\n", csv.Options{Missing: []string{"-", " ? "}}, "a integer: _|2\nb category: x|_\n"},
+		{"long missing text", "a,b\n1,no answer was given\n2, no answer was given here\n3, no answer was given \n", csv.Options{Missing: []string{"no answer was given"}}, "a integer: 1|2|3\nb category: _|no answer was given here|_\n"},
 		{"delimiter", "a,b;c\n1,x;z\n", csv.Options{Delimiter: ';'}, "a,b category: 1,x\nc category: z\n"},
 		{"number as category", "a,b\n01,1\n1,1.0\n", csv.Options{Types: types("b", frame.Category)}, "a category: 01|1\nb category: 1|1.0\n"},
 		{"integer as float", "a,b\n1,2\n", csv.Options{Types: types("a", frame.Float)}, "a float: 1\nb integer: 2\n"},
