@@ -60,6 +60,10 @@ type valueError struct {
 
 // addBatch converts what a batch has in column i. The first value that does not fit is an error.
 func (c *converter) addBatch(b *batch, i int, missing *missingTexts) *valueError {
+	if c.dict != nil {
+		c.addTexts(b, i, missing)
+		return nil
+	}
 	var scratch [scratchBytes]byte
 	for row, line := range b.lines {
 		f := b.field(row, i)
@@ -74,35 +78,47 @@ func (c *converter) addBatch(b *batch, i int, missing *missingTexts) *valueError
 	return nil
 }
 
-func (c *converter) addMissing() {
-	switch {
-	case c.column.Type.Numeric():
-		c.column.Num = append(c.column.Num, math.NaN())
-	case c.column.Type == frame.Date:
-		c.column.Days = append(c.column.Days, frame.MissingDay)
-	default:
-		c.column.Codes = append(c.column.Codes, frame.MissingCode)
+// addTexts adds the texts that a batch has in column i.
+func (c *converter) addTexts(b *batch, i int, missing *missingTexts) {
+	w := lookUpsPool.Get().(*lookUps)
+	defer lookUpsPool.Put(w)
+	for row := 0; row < b.rows(); row += blockRows {
+		codes := w.codes[:min(blockRows, b.rows()-row)]
+		for _, k := range c.dict.lookUp(b, i, row, codes, w) {
+			f := b.field(row+int(k), i)
+			if missing.has(f) {
+				codes[k] = frame.MissingCode
+				continue
+			}
+			code, known := c.dict.find(f)
+			if !known {
+				code = c.dict.add(f)
+			}
+			codes[k] = code
+		}
+		c.column.Codes = append(c.column.Codes, codes...)
 	}
 }
 
-// add returns what is wrong with a text, or nothing.
+// addMissing adds a missing number or date.
+func (c *converter) addMissing() {
+	if c.column.Type == frame.Date {
+		c.column.Days = append(c.column.Days, frame.MissingDay)
+	} else {
+		c.column.Num = append(c.column.Num, math.NaN())
+	}
+}
+
+// add adds a number or date and returns what is wrong with its text, or nothing.
 func (c *converter) add(b, scratch []byte) (wrong string) {
-	switch {
-	case c.column.Type == frame.Date:
+	if c.column.Type == frame.Date {
 		day, wrong := c.date(b)
 		c.column.Days = append(c.column.Days, day)
 		return wrong
-	case c.column.Type.Numeric():
-		v, wrong := c.number(b, scratch)
-		c.column.Num = append(c.column.Num, v)
-		return wrong
 	}
-	code, known := c.dict.find(b)
-	if !known {
-		code = c.dict.add(b)
-	}
-	c.column.Codes = append(c.column.Codes, code)
-	return ""
+	v, wrong := c.number(b, scratch)
+	c.column.Num = append(c.column.Num, v)
+	return wrong
 }
 
 // number reads a number or a truth value. What has no finite value is missing.

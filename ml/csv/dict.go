@@ -158,6 +158,9 @@ func (d *dict) place(k key, b []byte) uint64 {
 }
 
 func shortKey(b []byte) key {
+	if cap(b) >= lookAhead { // as a field of a batch has
+		return keyOf(b[:lookAhead], uint32(len(b)))
+	}
 	var text [lookAhead]byte
 	copy(text[:], b)
 	return keyOf(text[:], uint32(len(b)))
