@@ -43,6 +43,7 @@ var errNotMine = errors.New("another worker must run this")
 // ProcessTask is the worker as an asynq.Handler for tasks of type TaskType, for a server that a program has already. An error
 // from it makes asynq deliver the task again; what became of the stage is decided by the state alone.
 func (w *Worker) ProcessTask(ctx context.Context, t *asynq.Task) error {
+	defer w.gate.arrived()()
 	p, err := parsePayload(t.Payload())
 	if errors.Is(err, errSchema) {
 		return fmt.Errorf("%w: %w", errNotMine, err)
@@ -88,38 +89,25 @@ func (w *Worker) process(ctx context.Context, p *payload, stage pipeline.Stage) 
 		a.cancel(nil)
 		return errNotMine
 	}
-	defer func() { w.unregister(p.id(), a) }() // whichever it is then, also after a panic
-	release, err := w.takeSlots(work, p, stage)
-	if err != nil {
-		return err
+	c := &chain{w: w, base: base, place: place{w: w}, at: &successor{p, stage, nil}, work: work, attempt: a, started: time.Now()}
+	defer c.place.leave()
+	defer c.end() // also after a panic
+	leave, err := w.join(work, p.Alone)
+	if err == nil {
+		defer leave()
+		err = c.place.take(work, stage.Memory, p.Alone)
 	}
-	defer release()
-	if !w.claiming(a) {
-		return errNotMine
+	if err != nil || !w.claiming(a) {
+		return w.handBack(work, p, stage)
 	}
 	s, err := w.claim(work, p, stage)
 	if err != nil || s == nil {
 		return err
 	}
 	w.at("claimed")
-	for started := time.Now(); ; {
-		next := w.execute(work, p, stage, s, time.Since(started) < goOnFor)
-		if next == nil {
-			w.at("before ack")
-			return nil
-		}
-		w.unregister(p.id(), a)
-		p, stage, s = next.payload, next.stage, next.state
-		work, a = w.newAttempt(base, p, stage)
-		if !w.register(p.id(), a) || !w.claiming(a) { // it is ours in the state already
-			return w.pass(base, stopped(p, w.queue, w.info.ID))
-		}
-	}
+	c.at.state, c.started = s, time.Now()
+	return c.follow()
 }
-
-// goOnFor is how long a task may be held: until then a worker that finished a stage goes on with one that became ready by it,
-// which spares the way through the queue. Those that wait for their turn wait that much longer.
-const goOnFor = 50 * time.Millisecond
 
 func (w *Worker) newAttempt(ctx context.Context, p *payload, stage pipeline.Stage) (context.Context, *attempt) {
 	work, cancel := context.WithCancelCause(ctx)
@@ -164,29 +152,6 @@ func (w *Worker) tell(ctx context.Context, p *payload, why string) {
 	if err := w.emit(ctx, e); err != nil {
 		w.log.Warn("telling why a stage waits", "error", err)
 	}
-}
-
-// takeSlots waits until the stage may run beside what runs here already. One that killed workers before runs alone, so
-// that its neighbours do not die with it; it is not claimed before, so that it is not charged with their deaths.
-func (w *Worker) takeSlots(ctx context.Context, p *payload, stage pipeline.Stage) (release func(), err error) {
-	n := int64(1)
-	if p.Alone {
-		n = int64(w.options.Concurrency)
-	}
-	if err := w.slots.Acquire(ctx, n); err != nil {
-		return nil, fmt.Errorf("%w: %w", errNotMine, context.Cause(ctx))
-	}
-	if stage.Memory <= 0 {
-		return func() { w.slots.Release(n) }, nil
-	}
-	if err := w.memory.Acquire(ctx, stage.Memory); err != nil {
-		w.slots.Release(n)
-		return nil, fmt.Errorf("%w: %w", errNotMine, context.Cause(ctx))
-	}
-	return func() {
-		w.memory.Release(stage.Memory)
-		w.slots.Release(n)
-	}, nil
 }
 
 // register lists an attempt in the heartbeats. It refuses one that is listed: asynq delivered it twice.
@@ -284,15 +249,9 @@ func (r *result) taken() []pipeline.Event {
 	return slices.Clone(r.events)
 }
 
-// successor is an attempt that this worker goes on with; it is claimed.
-type successor struct {
-	*payload
-	stage pipeline.Stage
-	state *state
-}
-
-// execute runs a claimed attempt and records what came of it. It returns the attempt to go on with, if goOn allows one.
-func (w *Worker) execute(ctx context.Context, p *payload, stage pipeline.Stage, s *state, goOn bool) *successor {
+// execute runs a claimed attempt and records what came of it. It returns the attempts to go on with, as many as goOn says when
+// the stage has run.
+func (w *Worker) execute(ctx context.Context, p *payload, stage pipeline.Stage, s *state, l *place, goOn func() int) []*successor {
 	log := w.log.With("run", p.Run, "stage", p.Stage, "attempt", p.Attempt)
 	r := &result{payload: p, stage: stage, out: &pipeline.Outcome{}}
 	// The outcome must be recorded though the attempt's context may be over.
@@ -303,15 +262,16 @@ func (w *Worker) execute(ctx context.Context, p *payload, stage pipeline.Stage, 
 	start := time.Now()
 	err := w.runStage(work, r, s, log)
 	stop()
-	var next *successor
+	w.ran(r, l, time.Since(start))
+	var next []*successor
 	switch {
 	case err == nil:
 		log.Info("stage finished", "cache", r.out.Cache, "seconds", time.Since(start).Seconds())
-		w.persist(record, log, func() (err error) { next, err = w.finish(record, r, s, goOn); return err })
+		w.persist(record, log, func() (err error) { next, err = w.finish(record, r, s, goOn()); return err })
 	case skipped(err) != nil:
 		reason := skipped(err).Reason
 		log.Info("stage skipped", "because", reason)
-		w.persist(record, log, func() (err error) { next, err = w.skip(record, r, s, reason, goOn); return err })
+		w.persist(record, log, func() (err error) { next, err = w.skip(record, r, s, reason, goOn()); return err })
 	default:
 		if cause := context.Cause(work); errors.Is(cause, errDraining) || errors.Is(cause, errRunCanceled) {
 			log.Info("stage stopped", "because", cause, "seconds", time.Since(start).Seconds())
@@ -320,9 +280,7 @@ func (w *Worker) execute(ctx context.Context, p *payload, stage pipeline.Stage, 
 		}
 		w.persist(record, log, func() error { return w.fail(work, r, err) })
 	}
-	if stage.Pool != "" || w.registry.Pool(stage) != "" {
-		w.leavePool(record, p, w.registry.Pool(stage))
-	}
+	w.leavePoolOf(record, p, stage)
 	return next
 }
 
@@ -404,8 +362,12 @@ func (w *Worker) persist(ctx context.Context, log *slog.Logger, record func() er
 	}
 }
 
-// leavePool makes room for another stage of the pool.
-func (w *Worker) leavePool(ctx context.Context, p *payload, pool string) {
+// leavePoolOf makes room for another stage of the pool that a stage is of, if it is of one.
+func (w *Worker) leavePoolOf(ctx context.Context, p *payload, stage pipeline.Stage) {
+	pool := w.registry.Pool(stage)
+	if pool == "" {
+		return
+	}
 	k := w.queueKeys(w.queue)
 	n, err := freeScript.Run(ctx, w.redis, []string{k.name("waiting"), k.name("blocked"), k.pool(pool)}, p.id()).Int()
 	if err == nil && n > 0 {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/hashline/hashline/pipeline"
@@ -14,10 +15,13 @@ import (
 type planIndex struct {
 	*pipeline.Plan
 	place map[string]int
+
+	needed    sync.Once
+	followers map[string][]int
 }
 
 func newPlanIndex(p *pipeline.Plan) *planIndex {
-	i := &planIndex{p, make(map[string]int, len(p.Stages))}
+	i := &planIndex{Plan: p, place: make(map[string]int, len(p.Stages))}
 	for n, s := range p.Stages {
 		i.place[s.Name] = n
 	}

@@ -34,6 +34,13 @@ func stopped(p *payload, queue, owner string) handOver {
 	return handOver{run: p.Run, queue: queue, priority: p.Priority, entry: entry{p.Stage, p.Attempt}, owner: owner, event: pipeline.StepHandedOver, message: "its worker stops"}
 }
 
+// unplaced is the hand-over of an attempt that this worker went on with and then had no slot for.
+func unplaced(p *payload, queue, owner string) handOver {
+	h := stopped(p, queue, owner)
+	h.message = "its worker has no slot for it"
+	return h
+}
+
 // pass carries a hand-over out, with all that follows.
 func (c *core) pass(ctx context.Context, h handOver) error {
 	answer, err := c.handOver(ctx, h)

@@ -16,7 +16,7 @@ local function get(f, s) return redis.call('HGET', st, f..'|'..s) or '' end
 local function set(f, s, v) redis.call('HSET', st, f..'|'..s, v) end
 local function metaget(f) return redis.call('HGET', meta, f) or '' end
 local t = redis.call('TIME')
-local now = string.format('%.0f', t[1] * 1000000 + t[2])
+local now = t[1]..string.sub('00000'..t[2], -6)
 local millis = t[1] * 1000 + math.floor(t[2] / 1000)
 local never = 9000000000000000
 local function untilNext()
@@ -75,10 +75,10 @@ end
 local fresh = {}
 local function plain(f) if not f or f == '' then return nil end return f end
 -- look reads what it takes to hand a stage out.
-local function look(s)
-  local f = redis.call('HMGET', st, 'status|'..s, 'attempt|'..s, 'due|'..s, 'signal|'..s, 'pool|'..s, 'order|'..s, 'delay|'..s, 'always|'..s, 'memory|'..s, 'crash|'..s, 'def|'..s)
+local function look(s, edge)
+  local f = redis.call('HMGET', st, 'status|'..s, 'attempt|'..s, 'due|'..s, 'signal|'..s, 'pool|'..s, 'order|'..s, 'delay|'..s, 'always|'..s, 'memory|'..s, 'crash|'..s, 'def|'..s, 'need|'..s, edge or 'edge|')
   return {name = s, status = f[1], attempt = f[2], due = tonumber(plain(f[3])) or 0, signal = plain(f[4]), pool = plain(f[5]), order = f[6], delay = tonumber(plain(f[7])) or 0,
-    always = f[8] == '1', apart = plain(f[5]) or plain(f[9]) or plain(f[10]), def = f[11] or ''}
+    always = f[8] == '1', apart = plain(f[5]) or plain(f[9]) or plain(f[10]), def = f[11] or '', need = tonumber(f[12] or 0), counted = f[13]}
 end
 local function hand(f, attempt)
   local s = f.name
@@ -107,10 +107,10 @@ local function first(f)
   end
   hand(f, (tonumber(f.attempt) or 0) + 1)
 end
--- list puts what became ready on the lists, but for one. It is the last thing that a script does.
-local function list(without)
+-- list puts what became ready on the lists, but for what was taken. It is the last thing that a script does.
+local function list()
   for _, f in ipairs(fresh) do
-    if f ~= without then
+    if not f.taken then
       local to, order = outbox, f.order
       if f.pool then to, order = pooled, place(f.pool, order) end
       redis.call('ZADD', to, order, f.name..'\n'..f.attempt)
@@ -138,9 +138,13 @@ local function spread(queue, known)
       local counts = status == 'SUCCEEDED'
       if not counts then counts = get('policy', from..'\n'..to) == 'continue' or get('always', to) == '1' end
       if counts then
-        if redis.call('HSETNX', st, 'edge|'..from..'\n'..to, 1) == 1 and redis.call('HINCRBY', st, 'need|'..to, -1) <= 0 then
+        local edge = 'edge|'..from..'\n'..to
+        local f = look(to, edge)
+        if not f.counted and f.need > 1 then
+          redis.call('HSET', st, edge, '1', 'need|'..to, f.need - 1)
+        elseif not f.counted then
+          redis.call('HSET', st, edge, '1')
           redis.call('HDEL', st, 'need|'..to) -- no field is none, and there are many stages
-          local f = look(to)
           if f.status == 'PENDING' and canceled() and not f.always then
             redis.call('HSET', st, 'status|'..to, 'CANCELED', 'skip|'..to, canceled())
             redis.call('HINCRBY', meta, 'canceled', 1)
@@ -169,9 +173,9 @@ end
 	// settle counts n more stages as over and closes the run with the last one; it returns 1 when it did. A run without a
 	// store has no record to be kept, and is announced at once.
 	luaSettle = `
-local function settle(n)
+local function settle(n, total)
   local over = redis.call('HINCRBY', meta, 'over', n)
-  if over < tonumber(metaget('total')) then return 0 end
+  if over < tonumber(total or metaget('total')) then return 0 end
   local status, word = 'SUCCEEDED', 'RUN_SUCCESS'
   if (tonumber(metaget('failed')) or 0) > 0 or redis.call('HEXISTS', meta, 'late') == 1 then status, word = 'FAILED', 'RUN_FAILURE'
   elseif (tonumber(metaget('canceled')) or 0) > 0 then status, word = 'CANCELED', 'RUN_CANCELED' end

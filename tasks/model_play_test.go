@@ -171,11 +171,11 @@ func (p *player) finish(*rapid.T) {
 	if one(p.t, 6) {
 		status = pipeline.Skipped
 	}
-	p.end(s, attempt, worker, status, one(p.t, 2))
+	p.end(s, attempt, worker, status, rapid.IntRange(0, 3).Draw(p.t, "successors"))
 }
 
 // end finishes an attempt, with stages that it returns where its kind does.
-func (p *player) end(s *modelStage, attempt int, worker, status string, goOn bool) {
+func (p *player) end(s *modelStage, attempt int, worker, status string, most int) {
 	var children []pipeline.Stage
 	expansion := ""
 	collectors, full := map[string][]string{}, map[string]pipeline.Stage{}
@@ -190,21 +190,18 @@ func (p *player) end(s *modelStage, attempt int, worker, status string, goOn boo
 			}
 		}
 	}
-	p.step("%s ends %s/%d as %s, goes on %t, returns %s", worker, s.Name, attempt, status, goOn, expansion)
-	answer, closed, next := p.model.finish(s.Name, worker, status, goOn, children, collectors, full)
-	got := p.script(finishScript, s.Name, attempt, worker, status, "{}", "m", digit(goOn), expansion)
+	p.step("%s ends %s/%d as %s, goes on with %d, returns %s", worker, s.Name, attempt, status, most, expansion)
+	answer, closed, next := p.model.finish(s.Name, worker, status, most, children, collectors, full)
+	got := p.script(finishScript, s.Name, attempt, worker, status, "{}", "m", most, expansion)
 	p.want(got, answer, digit(closed))
 	if answer == "ok" {
-		fresh := len(p.model.fresh)
-		if next != "" {
-			fresh--
-		}
-		p.want(got, answer, digit(closed), fresh, p.model.next())
+		p.want(got, answer, digit(closed), len(p.model.fresh)-len(next), p.model.next())
 	}
-	if next != "" {
-		p.want(got[4:], next, p.model.stages[next].attempt)
-	} else if len(got) > 4 {
-		p.t.Fatalf("the worker is to go on with %v", got[4:])
+	if len(got) != 4+3*len(next) {
+		p.t.Fatalf("the worker is to go on with %v, want %v", got[4:], next)
+	}
+	for i, name := range next {
+		p.want(got[4+3*i:], name, p.model.stages[name].attempt)
 	}
 }
 
@@ -386,7 +383,7 @@ func (p *player) toTheEnd() {
 				p.want(p.script(claimScript, s.Name, s.attempt, "v", "", artifact.Digest{}.String(), 0, 0), want)
 			}
 			if s.status == pipeline.Running {
-				p.end(s, s.attempt, s.owner, pipeline.Succeeded, false)
+				p.end(s, s.attempt, s.owner, pipeline.Succeeded, 0)
 			}
 			p.compare()
 		}

@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -246,15 +247,15 @@ func (r *modelRun) run(s *modelStage, worker string) {
 	s.status, s.owner, s.sent = pipeline.Running, worker, true
 }
 
-// finish commits; children are what the stage returned. It returns the answer, whether the run is closed, and the stage that
+// finish commits; children are what the stage returned. It returns the answer, whether the run is closed, and the stages that
 // the worker goes on with.
-func (r *modelRun) finish(name string, worker, status string, goOn bool, children []pipeline.Stage, collectors map[string][]string, full map[string]pipeline.Stage) (answer string, closed bool, next string) {
+func (r *modelRun) finish(name string, worker, status string, most int, children []pipeline.Stage, collectors map[string][]string, full map[string]pipeline.Stage) (answer string, closed bool, next []string) {
 	s := r.stages[name]
 	switch {
 	case s == nil:
-		return "gone", false, ""
+		return "gone", false, nil
 	case s.status != pipeline.Running && s.status != statusReady && s.status != pipeline.Waiting:
-		return "dup", false, ""
+		return "dup", false, nil
 	}
 	s.status, s.owner = status, worker
 	var more []string
@@ -263,8 +264,8 @@ func (r *modelRun) finish(name string, worker, status string, goOn bool, childre
 	}
 	r.spread(append(more, name)...)
 	closed = r.close()
-	if goOn && !r.paused && !r.canceled {
-		next = r.goOn(worker)
+	if !r.paused && !r.canceled {
+		next = r.goOn(worker, most)
 	}
 	return "ok", closed, next
 }
@@ -319,19 +320,19 @@ func (r *modelRun) expand(parent *modelStage, children []pipeline.Stage, collect
 }
 
 // goOn gives the worker the first of the fresh stages that may be run right away.
-func (r *modelRun) goOn(worker string) string {
-	var best *modelStage
+func (r *modelRun) goOn(worker string, most int) []string {
+	var names []string
 	for _, name := range r.fresh {
-		s := r.stages[name]
-		if s.Pool == "" && s.Memory == 0 && s.crashes == 0 && (best == nil || s.order < best.order) {
-			best = s
+		if s := r.stages[name]; s.Pool == "" && s.Memory == 0 && s.crashes == 0 {
+			names = append(names, name)
 		}
 	}
-	if best == nil {
-		return ""
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(r.stages[a].order, r.stages[b].order) })
+	names = names[:min(most, len(names))]
+	for _, name := range names {
+		r.run(r.stages[name], worker)
 	}
-	r.run(best, worker)
-	return best.Name
+	return names
 }
 
 func (r *modelRun) isOwn(name string, attempt int, worker string) bool {

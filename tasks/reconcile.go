@@ -67,9 +67,6 @@ func (w *Worker) reconcileRuns(ctx context.Context) error {
 	}
 	var errs []error
 	for some := range slices.Chunk(runs, inspectAtOnce) {
-		if r.now, err = w.redis.Time(ctx).Result(); err != nil {
-			return err
-		}
 		errs = append(errs, w.reconcileSome(ctx, some, r))
 	}
 	return errors.Join(append(errs, w.forgetDead(ctx, r.alive))...)
@@ -84,6 +81,9 @@ func (w *Worker) reconcileSome(ctx context.Context, runs []redis.Z, r *round) er
 	}
 	answers, err := w.runAll(ctx, inspectScript, calls)
 	if err != nil {
+		return err
+	}
+	if r.now, err = w.redis.Time(ctx).Result(); err != nil { // no earlier: what started meanwhile would seem to lie in the future
 		return err
 	}
 	var errs []error

@@ -83,15 +83,17 @@ end
 return answer
 `)
 
-// finishScript: ARGV = stage, attempt, worker, SUCCEEDED or SKIPPED, outcome, message, 1 to go on with a successor, JSON of
+// finishScript: ARGV = stage, attempt, worker, SUCCEEDED or SKIPPED, outcome, message, most successors to go on with, JSON of
 // the stages it returned ({stages, names, isnew, collectors}) or nothing, then events as triples type, message, data. Returns {"ok" or "dup" or "gone", 1 if it
-// closed the run, stages that became ready and wait for a task, milliseconds to the next timer or -1, and of the successor
-// that the worker now owns: name, attempt, def}. The first commit wins, whatever its attempt.
+// closed the run, stages that became ready and wait for a task, milliseconds to the next timer or -1, and of each successor
+// that the worker now owns, in their order: name, attempt, def}. The first commit wins, whatever its attempt.
 var finishScript = redis.NewScript(luaBase + luaEvents + luaReady + luaSpread + luaSettle + luaAdd + `
 local s, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
 local f = redis.call('HMGET', st, 'status|'..s, 'made|'..s)
 local status = f[1]
 if not status then return {'gone', 0, 0, -1} end
+local m = redis.call('HMGET', meta, 'bound', 'cancel', 'paused', 'total')
+bound, reason = m[1], m[2]
 emitAll(9, s, attempt, worker)
 if status ~= 'RUNNING' and status ~= 'READY' and status ~= 'WAITING' then return {'dup', 0, 0, -1} end
 local current = attempt
@@ -111,7 +113,7 @@ if ARGV[8] ~= '' and not f[2] then
   local place = tonumber(get('order', s)) or 0
   for i, new in ipairs(r.stages) do new.order = string.format('%.6f', place + i / 1000000) end
   add(r.stages)
-  redis.call('HINCRBY', meta, 'total', #r.stages)
+  m[4] = redis.call('HINCRBY', meta, 'total', #r.stages)
   set('made', s, r.names)
   local gains = {}
   for _, new in ipairs(r.stages) do
@@ -160,20 +162,32 @@ if ARGV[8] ~= '' and not f[2] then
 end
 local n = 0
 if #more > 0 then n = spread(more) end
-local over = settle(n + spread({s}, ARGV[4]))
+local over = settle(n + spread({s}, ARGV[4]), m[4])
 local due = untilNext()
-local best = nil
-if ARGV[7] == '1' and #fresh > 0 and not canceled() and redis.call('HEXISTS', meta, 'paused') == 0 then
-  for _, f in ipairs(fresh) do
-    if not f.apart and (not best or tonumber(f.order) < tonumber(best.order)) then best = f end
+local most, mine = tonumber(ARGV[7]), {}
+if most > 0 and not m[2] and not m[3] then
+  for _, f in ipairs(fresh) do -- most of them in their order
+    local order, i = tonumber(f.order), math.min(#mine + 1, most)
+    if not f.apart and (not mine[most] or order < tonumber(mine[most].order)) then
+      while i > 1 and order < tonumber(mine[i - 1].order) do
+        mine[i] = mine[i - 1]
+        i = i - 1
+      end
+      mine[i] = f
+    end
   end
 end
-list(best)
-if not best then return {'ok', over, #fresh, due} end
-redis.call('SADD', live, best.name)
-redis.call('HSET', st, 'status|'..best.name, 'RUNNING', 'owner|'..best.name, worker, 'started|'..best.name, now)
-emit('STEP_START', best.name, best.attempt, worker, '')
-return {'ok', over, #fresh - 1, due, best.name, tostring(best.attempt), best.def}
+for _, f in ipairs(mine) do f.taken = true end
+list()
+local answer = {'ok', over, #fresh - #mine, due}
+for _, f in ipairs(mine) do
+  redis.call('SADD', live, f.name)
+  redis.call('HSET', st, 'status|'..f.name, 'RUNNING', 'owner|'..f.name, worker, 'started|'..f.name, now)
+  emit('STEP_START', f.name, f.attempt, worker, '')
+  local n = #answer
+  answer[n + 1], answer[n + 2], answer[n + 3] = f.name, tostring(f.attempt), f.def
+end
+return answer
 `)
 
 // failScript: ARGV = stage, attempt, worker, error, message, status (FAILED or CANCELED), how often it may fail before

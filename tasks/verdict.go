@@ -14,8 +14,9 @@ import (
 	"github.com/hashline/hashline/pipeline"
 )
 
-// finish commits a success and releases what it makes ready. It returns the stage that this worker goes on with, if any.
-func (w *Worker) finish(ctx context.Context, r *result, s *state, goOn bool) (*successor, error) {
+// finish commits a success and releases what it makes ready. It returns the stages that this worker goes on with, as many as
+// most says.
+func (w *Worker) finish(ctx context.Context, r *result, s *state, most int) ([]*successor, error) {
 	returned, err := w.returnedBy(ctx, r)
 	if e, ok := errors.AsType[*pipeline.Error](err); ok {
 		return nil, w.commitFailure(ctx, r, e, pipeline.Failed, 1)
@@ -26,13 +27,13 @@ func (w *Worker) finish(ctx context.Context, r *result, s *state, goOn bool) (*s
 	if err != nil {
 		return nil, err
 	}
-	return w.end(ctx, r, s, pipeline.Succeeded, r.out.Cache, returned, goOn)
+	return w.end(ctx, r, s, pipeline.Succeeded, r.out.Cache, returned, most)
 }
 
 // skip ends a stage that has nothing to do.
-func (w *Worker) skip(ctx context.Context, r *result, s *state, reason string, goOn bool) (*successor, error) {
+func (w *Worker) skip(ctx context.Context, r *result, s *state, reason string, most int) ([]*successor, error) {
 	r.out.Outputs = nil
-	return w.end(ctx, r, s, pipeline.Skipped, clip(reason), "", goOn)
+	return w.end(ctx, r, s, pipeline.Skipped, clip(reason), "", most)
 }
 
 // returnedBy describes the stages that a stage returned, or is empty when its kind returns none.
@@ -104,16 +105,15 @@ func upstream(from pipeline.Stage, around []*planIndex) func(name string) (pipel
 }
 
 // end commits the end of a stage that did not fail.
-func (w *Worker) end(ctx context.Context, r *result, s *state, status, message, returned string, goOn bool) (*successor, error) {
+func (w *Worker) end(ctx context.Context, r *result, s *state, status, message, returned string, most int) ([]*successor, error) {
 	out, err := json.Marshal(newOutcome(r.out))
 	if err != nil {
 		return nil, err
 	}
-	more := 0
-	if goOn && !w.stopping() {
-		more = 1
+	if w.stopping() {
+		most = 0
 	}
-	args := append([]any{r.Stage, r.Attempt, w.info.ID, status, string(out), message, more, returned}, eventArgs(r.taken())...)
+	args := append([]any{r.Stage, r.Attempt, w.info.ID, status, string(out), message, most, returned}, eventArgs(r.taken())...)
 	answer, err := finishScript.Run(ctx, w.redis, w.keys(r.Run).all(), args...).Slice()
 	if err != nil {
 		return nil, err
@@ -121,17 +121,13 @@ func (w *Worker) end(ctx context.Context, r *result, s *state, status, message, 
 	w.at("state updated")
 	s.stages["out|"+r.Stage] = string(out)
 	w.timer(r.Run, r.Priority, number(answer, 3))
-	next, err := w.next(ctx, r, s, answer)
-	if err != nil {
-		w.log.Warn("going on with the next stage; it will be handed over", "run", r.Run, "error", err)
-		next = nil
-	}
+	next := w.successors(ctx, r, s, answer)
 	switch {
 	case closed(answer):
 		err = w.settleClosed(ctx, r.Run)
 	case what(answer) == "gone":
 		err = nil
-	case next == nil || number(answer, 2) > 0:
+	case len(next) == 0 || number(answer, 2) > 0:
 		err = w.handOut(ctx, w.queue, r.Run, r.Priority)
 	}
 	w.at("outbox drained")
@@ -141,15 +137,25 @@ func (w *Worker) end(ctx context.Context, r *result, s *state, status, message, 
 	return next, nil
 }
 
-// next returns the stage that finishScript gave this worker to go on with.
-func (w *Worker) next(ctx context.Context, r *result, s *state, answer []any) (*successor, error) {
-	name := text(answer, 4)
-	if name == "" {
-		return nil, nil
+// successors returns the stages that finishScript gave this worker to go on with.
+func (w *Worker) successors(ctx context.Context, r *result, s *state, answer []any) []*successor {
+	var list []*successor
+	for i := 4; i+2 < len(answer); i += 3 {
+		next, err := w.successor(ctx, r, s, text(answer, i), text(answer, i+1), text(answer, i+2))
+		if err != nil {
+			w.log.Warn("going on with the next stage; it will be handed over", "run", r.Run, "error", err)
+			continue
+		}
+		list = append(list, next)
 	}
+	return list
+}
+
+// successor describes a stage that finishScript gave this worker.
+func (w *Worker) successor(ctx context.Context, r *result, s *state, name, number, def string) (*successor, error) {
 	p := *r.payload
-	p.Stage, p.Def, p.Alone = name, text(answer, 6), false
-	attempt, err := strconv.Atoi(text(answer, 5))
+	p.Stage, p.Def, p.Alone = name, def, false
+	attempt, err := strconv.Atoi(number)
 	if err != nil {
 		return nil, err
 	}

@@ -52,9 +52,13 @@ type Worker struct {
 	config  Config
 	info    WorkerInfo
 
-	// slots has a unit for each stage at a time. One whose stage killed workers before takes them all, to run alone.
-	slots  *semaphore.Weighted
-	memory *semaphore.Weighted // bytes
+	slots   *semaphore.Weighted // a unit for each stage at a time
+	memory  *semaphore.Weighted // bytes
+	company *semaphore.Weighted // a unit for each task here; all of them for one that is to be alone
+	pace    pace
+	lengths lengths
+	gate    *gate
+	besides sync.WaitGroup // chains without a task
 
 	flights *flights
 	timers  timers
@@ -85,6 +89,7 @@ func NewWorker(c Config, o WorkerOptions) (*Worker, error) {
 	}
 	o.fill(host)
 	w := &Worker{core: k, options: o, config: c, slots: semaphore.NewWeighted(int64(o.Concurrency)), memory: semaphore.NewWeighted(o.Memory),
+		company: semaphore.NewWeighted(everybody), gate: newGate(),
 		flights:  &flights{core: k, owner: o.ID, held: map[artifact.ActionKey]string{}},
 		attempts: map[string]*attempt{}, told: map[string]bool{}, active: map[string]time.Time{}, deaf: 5 * time.Second}
 	w.info = WorkerInfo{ID: o.ID, Host: host, PID: os.Getpid(), Store: k.storeID(), Queue: k.queue, Kinds: c.Registry.Names(), Concurrency: o.Concurrency, StartedAt: time.Now().UTC()}
@@ -98,8 +103,9 @@ func (w *Worker) ID() string { return w.info.ID }
 // progress the grace to finish, hands the others over to other workers, and returns.
 func (w *Worker) Run(ctx context.Context) error {
 	w.conn.ringable(w.queue, cmp.Or(w.config.Poll, defaultPoll))
-	server := asynq.NewServerFromRedisClient(w.redis, w.serverConfig())
+	server := asynq.NewServerFromRedisClient(&gated{w.redis, w}, w.serverConfig())
 	return w.run(ctx, func() error { return server.Start(w) }, func() {
+		w.gate.close()
 		stopped := make(chan struct{})
 		go func() {
 			defer close(stopped)
@@ -154,6 +160,7 @@ func (w *Worker) run(ctx context.Context, start func() error, stopTaking, shutDo
 	w.log.Info("worker stops", "worker", w.info.ID)
 	stopTaking()
 	w.drainAttempts(own)
+	w.awaitBesides()
 	shutDown()
 	stop()
 	background.Wait()
@@ -163,6 +170,9 @@ func (w *Worker) run(ctx context.Context, start func() error, stopTaking, shutDo
 
 // defaultPoll is how long an idle worker sleeps when nobody wakes it.
 const defaultPoll = 500 * time.Millisecond
+
+// shutdownTimeout is how long those who still work may take to return when all attempts are over.
+const shutdownTimeout = time.Second
 
 // IsFailure is for the Config of an asynq server that has a Worker as handler: a task that is handed back, or whose lease ran
 // out, is not used up by that.
@@ -201,9 +211,9 @@ func (w *Worker) leave(ctx context.Context) {
 
 func (w *Worker) serverConfig() asynq.Config {
 	return asynq.Config{
-		Concurrency: w.options.Concurrency, Queues: map[string]int{w.queue: 1}, TaskCheckInterval: asynqPoll, DelayedTaskCheckInterval: time.Second,
+		Concurrency: w.options.Concurrency + mostAhead(w.options.Concurrency), Queues: map[string]int{w.queue: 1}, TaskCheckInterval: asynqPoll, DelayedTaskCheckInterval: time.Second,
 		// What is to be waited for was waited for before asynq is told to shut down.
-		ShutdownTimeout: time.Second, Logger: asynqLog{w.log}, LogLevel: asynq.WarnLevel,
+		ShutdownTimeout: shutdownTimeout, Logger: asynqLog{w.log}, LogLevel: asynq.WarnLevel,
 		IsFailure: IsFailure, RetryDelayFunc: RetryDelay,
 	}
 }
@@ -230,6 +240,19 @@ func (w *Worker) drainAttempts(ctx context.Context) {
 		if err := w.pass(ctx, stopped(p, w.queue, w.info.ID)); err != nil {
 			w.log.Error("handing over a stage", "task", id, "error", err)
 		}
+	}
+}
+
+// awaitBesides waits for the chains without a task, as asynq does for the others: their attempts are over, or given up.
+func (w *Worker) awaitBesides() {
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		w.besides.Wait()
+	}()
+	select {
+	case <-over:
+	case <-time.After(shutdownTimeout):
 	}
 }
 

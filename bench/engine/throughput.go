@@ -20,7 +20,7 @@ func throughput(ctx context.Context, b *bench) error {
 	}
 	n := 9 * b.graphs
 	var alone, pair, one, two []float64
-	var ofAsynq, ofOne cpu
+	var ofAsynq, ofOne, ofTwo cpu
 	for range b.rounds {
 		seconds, c, err := b.asynqAlone(ctx, n, 1, 0)
 		if err != nil {
@@ -36,10 +36,10 @@ func throughput(ctx context.Context, b *bench) error {
 			return err
 		}
 		one, ofOne = append(one, float64(n)/seconds), c
-		if seconds, _, err = b.runs(ctx, p, b.graphs, 2); err != nil {
+		if seconds, c, err = b.runs(ctx, p, b.graphs, 2); err != nil {
 			return err
 		}
-		two = append(two, float64(n)/seconds)
+		two, ofTwo = append(two, float64(n)/seconds), c
 	}
 	b.limit = max(program.Median(one), program.Median(two))
 	show("asynq alone, no-op tasks, one worker", perSecond(program.Median(alone)), "")
@@ -49,6 +49,7 @@ func throughput(ctx context.Context, b *bench) error {
 	show(split, ofOne.each(n), "")
 	show("  of asynq alone", fmt.Sprintf("%.2f", program.Median(one)/program.Median(alone)), ">= 0.40, better 0.50")
 	show("the same, two workers", perSecond(program.Median(two)), "")
+	show(split, ofTwo.each(n), "")
 	show("  of one worker", fmt.Sprintf("%.2f", program.Median(two)/program.Median(one)), ">= 1")
 	return nil
 }
