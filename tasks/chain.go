@@ -30,7 +30,7 @@ type successor struct {
 
 // goOnFor is how long a task may be held: until then a worker that finished a stage goes on with what became ready by it,
 // which spares the way through the queue. Those that wait for their turn wait that much longer.
-const goOnFor = 150 * time.Millisecond
+const goOnFor = 100 * time.Millisecond
 
 // follow executes the attempt that the chain is at, and then what follows it. What it goes on with beside that has chains of its own.
 func (c *chain) follow() error {

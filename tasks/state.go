@@ -20,6 +20,7 @@ type state struct {
 	run    string
 	meta   map[string]string
 	stages map[string]string
+	parsed map[string]*outcome // of stages, where that is spared; nobody changes them
 }
 
 // load reads the whole state of a run.
@@ -30,7 +31,7 @@ func (c *core) load(ctx context.Context, run string) (*state, error) {
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err
 	}
-	return &state{run, meta.Val(), stages.Val()}, nil
+	return &state{run: run, meta: meta.Val(), stages: stages.Val()}, nil
 }
 
 // loadNeeds adds the outcomes that the inputs of a stage come from, but for those that are there already.
@@ -287,21 +288,38 @@ type source struct {
 	stage, output string
 }
 
+// know adds the outcome of a stage.
+func (s *state) know(stage, text string, o *outcome) {
+	s.stages["out|"+stage] = text
+	if s.parsed == nil {
+		s.parsed = map[string]*outcome{}
+	}
+	s.parsed[stage] = o
+}
+
+// outcome returns what became of a stage. Only one goroutine asks a state.
+func (s *state) outcome(stage string) (*outcome, error) {
+	if o := s.parsed[stage]; o != nil {
+		return o, nil
+	}
+	o := &outcome{}
+	if t := s.get("out", stage); t != "" {
+		var err error
+		if o, err = parseOutcome(t); err != nil {
+			return nil, fmt.Errorf("%w: outcome of %s: %w", errInputs, stage, err)
+		}
+	}
+	s.know(stage, s.get("out", stage), o)
+	return o, nil
+}
+
 // sources returns the inputs of a stage whose needs are met. One whose stage gave nothing is left out where the need says so.
 func (s *state) sources(stage pipeline.Stage) ([]source, error) {
 	var list []source
-	outcomes := map[string]*outcome{}
 	add := func(n pipeline.Need, from string, must bool) error {
-		o := outcomes[from]
-		if o == nil {
-			o = &outcome{}
-			if t := s.get("out", from); t != "" {
-				var err error
-				if o, err = parseOutcome(t); err != nil {
-					return fmt.Errorf("%w: outcome of %s: %w", errInputs, from, err)
-				}
-			}
-			outcomes[from] = o
+		o, err := s.outcome(from)
+		if err != nil {
+			return err
 		}
 		for _, out := range o.Outputs {
 			if out.Name == n.Output {

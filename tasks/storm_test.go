@@ -27,6 +27,8 @@ var (
 	stormRuns     = flag.Int("storm.runs", 6, "runs of each storm at least")
 	stormKills    = flag.Int("storm.kills", 4, "workers that each storm kills at least")
 	stormOutages  = flag.Int("storm.outages", 1, "times that a storm ends Redis, or cuts its connections, at least")
+	stormSlots    = flag.Int("storm.slots", 2, "stages that a worker of a storm runs at a time")
+	stormMillis   = flag.Int("storm.millis", 250, "how long a stage of a storm lasts")
 	stormInFlight = flag.Int("storm.inflight", 6, "runs of a storm at a time")
 	stormSeed     = flag.Uint64("storm.seed", 0, "of what happens when; 0: made up")
 	stormLog      = flag.String("storm.log", "", "`folder` for the logs of the workers")
@@ -63,7 +65,7 @@ func newStorm(t *testing.T, b *bench, url string) *storm {
 	}
 	t.Logf("-storm.seed %d", seed)
 	s := &storm{bench: b, random: rand.New(rand.NewPCG(seed, 1)), digests: map[string]int{}, start: time.Now()}
-	r := stormRole{Redis: url, Store: b.store.Location(), Slots: 2}
+	r := stormRole{Redis: url, Store: b.store.Location(), Slots: *stormSlots}
 	if *stormLog != "" {
 		r.Log = filepath.Join(*stormLog, filepath.Base(t.Name())+".log")
 	}

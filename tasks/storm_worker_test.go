@@ -210,7 +210,7 @@ func stormKind() pipeline.Kind {
 // stormPlan has twelve stages in five levels: 1, 4, 4, 2, 1.
 func stormPlan(salt string) *pipeline.Plan {
 	work := func(name string, needs ...string) pipeline.Stage {
-		return stage(name, "work", stormParams{Text: name, Salt: salt, Millis: 250}, needs...)
+		return stage(name, "work", stormParams{Text: name, Salt: salt, Millis: *stormMillis}, needs...)
 	}
 	return plan(work("a"), work("b1", "a"), work("b2", "a"), work("b3", "a"), work("b4", "a"),
 		work("c1", "b1"), work("c2", "b2"), work("c3", "b3"), work("c4", "b4"), work("d1", "c1", "c2"), work("d2", "c3", "c4"), work("e", "d1", "d2"))

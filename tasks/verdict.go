@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -106,7 +107,8 @@ func upstream(from pipeline.Stage, around []*planIndex) func(name string) (pipel
 
 // end commits the end of a stage that did not fail.
 func (w *Worker) end(ctx context.Context, r *result, s *state, status, message, returned string, most int) ([]*successor, error) {
-	out, err := json.Marshal(newOutcome(r.out))
+	outcome := newOutcome(r.out)
+	out, err := json.Marshal(outcome)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +121,7 @@ func (w *Worker) end(ctx context.Context, r *result, s *state, status, message, 
 		return nil, err
 	}
 	w.at("state updated")
-	s.stages["out|"+r.Stage] = string(out)
+	s.know(r.Stage, string(out), &outcome)
 	w.timer(r.Run, r.Priority, number(answer, 3))
 	next := w.successors(ctx, r, s, answer)
 	switch {
@@ -168,10 +170,7 @@ func (w *Worker) successor(ctx context.Context, r *result, s *state, name, numbe
 			err = fmt.Errorf("%w: kind %s", errNotMine, p.Kind)
 		}
 	}
-	state := &state{run: r.Run, stages: map[string]string{}}
-	for field, value := range s.stages {
-		state.stages[field] = value
-	}
+	state := &state{run: r.Run, stages: maps.Clone(s.stages), parsed: maps.Clone(s.parsed)}
 	if err == nil {
 		err = w.loadNeeds(ctx, state, stage)
 	}

@@ -74,7 +74,7 @@ func (c *Client) Watch(ctx context.Context, run, after string, fn func(pipeline.
 			_ = pause(ctx, breath)
 			continue
 		}
-		silent = outage{}
+		silent, over = outage{}, time.Time{} // a run that was over may go on: Redis came back without its last moment
 		seen += len(messages)
 		if seen >= keepEvents && len(messages) > 0 {
 			if next, err = c.missed(ctx, run, next, fn); err != nil {
