@@ -23,8 +23,13 @@
 // and finishes it, each in one script: the first commit wins, counts down what its successors wait for, and closes the run
 // with its last stage. Whoever closes it stores record and events, and then announces the end.
 //
-// A worker goes on with a successor of a stage that it finished, without a task of its own. So a task that asynq's monitor
-// shows as active may be running a later stage of the same run than its id says, for a moment; [WorkerInfo] lists what runs.
+// A worker goes on with a successor of a stage that it finished, and where its stages are short with as many as it has room for,
+// without tasks of their own. So a task that asynq's monitor shows as active may be running a later stage of the same run than
+// its id says, for a moment; [WorkerInfo] lists what runs.
+//
+// Never do more stages run on a worker than it has slots. Where slots become free each few milliseconds, a worker has a few tasks
+// more, and a stage leaves its slot before its end is recorded, so that slots do not wait for Redis. A stage that finds no slot within
+// 20 milliseconds goes to other workers, under the next number and uncharged.
 //
 // An idle worker asks asynq once in [Config].Poll and is woken through Redis when there is something for it. With
 // [Worker.Serve] the server of the program asks, as often as its own TaskCheckInterval says.

@@ -19,7 +19,7 @@ import (
 
 // WorkerOptions are one worker's own.
 type WorkerOptions struct {
-	Concurrency int           // stages at a time; 0 means the number of processors
+	Concurrency int           // stages at a time, the slots; 0 means the number of processors
 	Cores       int           // goroutines that a stage may keep busy; 0 means the number of processors
 	Memory      int64         // bytes that stages may declare at a time; 0 means what this process may have, see DefaultMemory
 	Grace       time.Duration // how long stages may run on when the worker is told to stop; 0 means 20 s
@@ -123,7 +123,8 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 // Serve does what Run does but for taking tasks, which is left to an asynq server that the program has already: it processes the queue of the
-// Config, has the worker as handler of TaskType, and at least as many goroutines as WorkerOptions.Concurrency. Its Config
+// Config, has the worker as handler of TaskType, and at least as many goroutines as WorkerOptions.Concurrency, for short stages a
+// quarter more: a task for which there is no slot is left to other workers. Its Config
 // should have IsFailure and RetryDelay of this package, and a TaskCheckInterval of some milliseconds: a ready stage may wait that
 // long for an idle server, and asynq's own is a second. Serve returns when ctx has ended and the stages in progress are over
 // or handed to other workers; the server is to be shut down after that.
