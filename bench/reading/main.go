@@ -1,6 +1,6 @@
 // Command reading times the typed reading of a long table beside pandas' C engine, in turn on the same file.
 //
-//	go run ./bench/reading [-copies 100] [-runs 5] [-cores 2] [-python DIR]
+//	go run ./bench/reading [-copies 100] [-runs 5] [-cores 2] [-pandas VERSION] [-python DIR]
 //
 // The file is the Superstore data so many times over: 255 MB at 100. Both sides read it from the page cache to columns in
 // memory, each time in a process of its own; ours also finds the encoding, the delimiter and the type of every column, and
@@ -35,6 +35,7 @@ func run(ctx context.Context) error {
 	runs := flag.Int("runs", 5, "timed runs of each side")
 	cores := flag.Int("cores", 2, "goroutines that read")
 	once := flag.String("once", "", "read this file once and print what it took: what the program runs itself for")
+	version := flag.String("pandas", "", "version of pandas, in an environment of its own; the newest unless given")
 	python := program.PythonFlag("hashline-bench-python")
 	flag.Parse()
 	if *once != "" {
@@ -44,7 +45,11 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := program.Python(ctx, *python, "pandas", "pyarrow"); err != nil {
+	wanted := "pandas"
+	if *version != "" {
+		wanted, *python = "pandas=="+*version, *python+"-pandas-"+*version
+	}
+	if err := program.Python(ctx, *python, wanted, "pyarrow"); err != nil {
 		return err
 	}
 	path, err := table(*copies)
