@@ -75,10 +75,10 @@ end
 local fresh = {}
 local function plain(f) if not f or f == '' then return nil end return f end
 -- look reads what it takes to hand a stage out.
-local function look(s, edge)
-  local f = redis.call('HMGET', st, 'status|'..s, 'attempt|'..s, 'due|'..s, 'signal|'..s, 'pool|'..s, 'order|'..s, 'delay|'..s, 'always|'..s, 'memory|'..s, 'crash|'..s, 'def|'..s, 'need|'..s, edge or 'edge|')
+local function look(s)
+  local f = redis.call('HMGET', st, 'status|'..s, 'attempt|'..s, 'due|'..s, 'signal|'..s, 'pool|'..s, 'order|'..s, 'delay|'..s, 'always|'..s, 'memory|'..s, 'crash|'..s, 'def|'..s)
   return {name = s, status = f[1], attempt = f[2], due = tonumber(plain(f[3])) or 0, signal = plain(f[4]), pool = plain(f[5]), order = f[6], delay = tonumber(plain(f[7])) or 0,
-    always = f[8] == '1', apart = plain(f[5]) or plain(f[9]) or plain(f[10]), def = f[11] or '', need = tonumber(f[12] or 0), counted = f[13]}
+    always = f[8] == '1', apart = plain(f[5]) or plain(f[9]) or plain(f[10]), def = f[11] or ''}
 end
 local function hand(f, attempt)
   local s = f.name
@@ -138,13 +138,9 @@ local function spread(queue, known)
       local counts = status == 'SUCCEEDED'
       if not counts then counts = get('policy', from..'\n'..to) == 'continue' or get('always', to) == '1' end
       if counts then
-        local edge = 'edge|'..from..'\n'..to
-        local f = look(to, edge)
-        if not f.counted and f.need > 1 then
-          redis.call('HSET', st, edge, '1', 'need|'..to, f.need - 1)
-        elseif not f.counted then
-          redis.call('HSET', st, edge, '1')
+        if redis.call('HSETNX', st, 'edge|'..from..'\n'..to, 1) == 1 and redis.call('HINCRBY', st, 'need|'..to, -1) <= 0 then
           redis.call('HDEL', st, 'need|'..to) -- no field is none, and there are many stages
+          local f = look(to)
           if f.status == 'PENDING' and canceled() and not f.always then
             redis.call('HSET', st, 'status|'..to, 'CANCELED', 'skip|'..to, canceled())
             redis.call('HINCRBY', meta, 'canceled', 1)

@@ -217,12 +217,14 @@ func (g *gate) wait(most func() int) bool {
 	var late <-chan time.Time
 	for {
 		g.mu.Lock()
-		closed, open, coming := g.closed, g.coming == 0 && g.tasks < most(), g.coming > 0
+		closed, open, coming := g.closed, g.tasks < most(), g.coming > 0
 		g.mu.Unlock()
 		if closed || open {
 			return open && !closed
 		}
-		if coming && late == nil {
+		if !coming {
+			late = nil
+		} else if late == nil {
 			late = time.After(arrival)
 		}
 		select {
