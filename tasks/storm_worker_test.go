@@ -101,8 +101,8 @@ func (r stormRole) work(ctx context.Context) error {
 // they should fail one that kills its workers itself, so the storm leaves this process alone until they are over.
 var spared atomic.Int64
 
-// spareFor is how long such a stage is taken to last, with all that follows it.
-const spareFor = 3 * time.Second
+// spareFor is how long such a stage is taken to last, with all that follows it: Redis may be away for a while.
+const spareFor = 10 * time.Second
 
 func spare() {
 	if spared.Add(1) == 1 {
