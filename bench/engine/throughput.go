@@ -96,7 +96,7 @@ func slots(ctx context.Context, b *bench) error {
 	}
 	for _, processes := range []int{1, 2, 4} {
 		n := processes * workerSlots
-		graphs := 25 * n // some 2 s of work at the ideal rate
+		graphs := 50 * n // some 5 s of work at the ideal rate
 		seconds, c, err := b.runs(ctx, p, graphs, processes)
 		if err != nil {
 			return err
