@@ -74,14 +74,24 @@ func hurry(w *Worker) {
 // Short stages are taken ahead, and leave their slot early; never do more run than there are slots.
 func TestSlotsBoundWhatRuns(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bench) {
+		const slots = 3
 		var running, most atomic.Int64
-		b.calling(func(context.Context, string) error {
+		full := make(chan struct{}) // closed when as many ran at a time as there are slots
+		b.calling(func(ctx context.Context, _ string) error {
 			n := running.Add(1)
 			defer running.Add(-1)
-			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			for m := most.Load(); n > m; m = most.Load() {
+				if most.CompareAndSwap(m, n) && n == slots {
+					close(full)
+				}
 			}
-			time.Sleep(time.Millisecond)
-			return nil
+			select {
+			case <-full:
+				time.Sleep(time.Millisecond) // there is something to overlap
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		})
 		var runs []string
 		for range 8 {
@@ -95,7 +105,6 @@ func TestSlotsBoundWhatRuns(t *testing.T) {
 			p.Stages = append(p.Stages, stage("last", "call", nil, middle...))
 			runs = append(runs, b.submit(p))
 		}
-		const slots = 3
 		w, _ := b.worker(WorkerOptions{Concurrency: slots})
 		for _, id := range runs {
 			r, events := b.wait(id)

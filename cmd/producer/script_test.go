@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/text/encoding/unicode"
 
+	"github.com/hashline/hashline/internal/needs"
 	"github.com/hashline/hashline/pipeline"
 )
 
@@ -41,6 +42,7 @@ func TestMain(m *testing.M) {
 //	quotelate, random, wide  write files that are no good
 //	printable FILE           finds nothing in FILE that a terminal would obey
 func TestScript(t *testing.T) {
+	needs.NoRace(t)
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(e *testscript.Env) error {
