@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -87,7 +88,9 @@ func TestSlotsBoundWhatRuns(t *testing.T) {
 			}
 			select {
 			case <-full:
-				time.Sleep(time.Millisecond) // there is something to overlap
+				for end := time.Now().Add(time.Millisecond); time.Now().Before(end); { // work, which others overlap with
+					runtime.Gosched()
+				}
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
